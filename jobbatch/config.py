@@ -1,0 +1,240 @@
+"""Settings of each command: frozen dataclasses, filled from flags, environment and TOML.
+
+A flag beats the environment (`JOBBATCH_TITLE_COLUMN`), which beats a file, which beats the
+default. Unknown keys are errors, and all faults of a source are reported at once. The same
+schema reads flags, `jobbatch.toml`, job files and export recipes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from jobbatch.errors import UsageError
+
+S = TypeVar("S")
+DEFAULTS_FILE = "jobbatch.toml"
+ENVIRONMENT_PREFIX = "JOBBATCH_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """What `jobbatch label` is asked to do."""
+
+    input: Path
+    output: Path
+    title_column: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = None
+    prefix: str = ""
+    probabilities: bool = False
+    overwrite: bool = False
+    fail_if_empty: bool = False
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictSettings:
+    """How `jobbatch predict` answers."""
+
+    model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """What `jobbatch train` is asked to do. Learning rates are AdamW's, sizes are in titles.
+
+    Attributes:
+        data: a table of labelled titles.
+        out: the model folder to make.
+        label_columns: columns that hold a label each; empty: found by their headers.
+        delimiter: splits the cells of the label columns into several labels, if given.
+        base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
+        validation_share: share of the distinct titles held out for early stopping and
+            calibration; as many again are held out for the test figures.
+        patience: epochs without a better validation F1 after which training stops.
+    """
+
+    data: Path
+    out: Path
+    title_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    base: str | None = None
+    epochs: int = 12
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    patience: int = 3
+    validation_share: float = 0.1
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    expand: bool = True
+    remove_digits: bool = False
+    remove_stop_words: bool = False
+    prune_vocabulary: bool = True
+    overwrite: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRecipe:
+    """How a model becomes ONNX for one target; the content of export/*.toml.
+
+    Attributes:
+        target: the device that the graph is for.
+        fuse: whether ONNX Runtime's transformer optimizer fuses attention and layer norms.
+        precision: of the weights in the graph.
+        quantize_embeddings: whether int8 includes the embedding tables.
+        opset: of the exported graph.
+        parity_titles: text file of titles, one a line, that the graph is checked on.
+        max_difference: largest difference of a probability from PyTorch's that passes.
+        max_changed_share: largest share of titles whose label set may change.
+    """
+
+    target: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "fp16", "int8"]
+    parity_titles: Path
+    max_difference: float
+    max_changed_share: float
+    fuse: bool = True
+    quantize_embeddings: bool = False
+    opset: int = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """When and what a job runs; the [job] table of jobs/*.toml."""
+
+    command: Literal["label"]
+    cron: str = "0 2 * * *"
+    timeout_seconds: int | None = None
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file.
+
+    Raises:
+        UsageError: if it is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+
+
+def from_mapping(
+    schema: type[S], values: Mapping[str, Any], *, where: str, relative_to: Path | None = None
+) -> S:
+    """Return the settings with `values`, defaults for the rest.
+
+    Args:
+        schema: one of this module's dataclasses.
+        values: by field name.
+        where: the source, for messages.
+        relative_to: folder that relative paths start from; none: the current one.
+
+    Raises:
+        UsageError: naming every unknown key, missing key and wrong value.
+    """
+    hints = typing.get_type_hints(schema)
+    fields = {f.name: f for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    faults = [f"unknown key {k!r} (known: {', '.join(fields)})" for k in values if k not in fields]
+    accepted: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in values:
+            if field.default is dataclasses.MISSING:
+                faults.append(f"{name!r} is missing")
+            continue
+        try:
+            accepted[name] = _convert(values[name], hints[name], relative_to)
+        except ValueError as error:
+            faults.append(f"{name!r}: {error}")
+    if faults:
+        raise UsageError(f"{where}: " + "; ".join(faults))
+    return schema(**accepted)
+
+
+def resolve(schema: type[S], flags: Mapping[str, Any], section: str) -> S:
+    """Return the settings from flags, environment and the section of ./jobbatch.toml.
+
+    Args:
+        schema: one of this module's dataclasses.
+        flags: by field name; None where a flag was not given.
+        section: the table of jobbatch.toml that belongs to the command.
+
+    Raises:
+        UsageError: naming every fault of the first source that has one.
+    """
+    merged: dict[str, Any] = {}
+    optional = {f.name for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    if Path(DEFAULTS_FILE).is_file():
+        table = load_toml(Path(DEFAULTS_FILE)).get(section, {})
+        unknown = sorted(set(table) - optional)
+        if unknown:
+            raise UsageError(f"{DEFAULTS_FILE} [{section}]: unknown keys {', '.join(unknown)}")
+        merged |= table
+    for name in optional:
+        value = os.environ.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
+        if value is not None:
+            merged[name] = value
+    merged |= {name: value for name, value in flags.items() if value is not None}
+    return from_mapping(schema, merged, where=f"jobbatch {section}")
+
+
+def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType:
+        inner = next(a for a in typing.get_args(hint) if a is not type(None))
+        return None if value is None else _convert(value, inner, relative_to)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise ValueError(f"{value!r} is none of {', '.join(map(str, choices))}")
+        return value
+    if origin is tuple:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, Sequence) or not all(isinstance(p, str) for p in parts):
+            raise ValueError(f"{value!r} is not a list of texts")
+        return tuple(p.strip() for p in parts)
+    if hint is Path:
+        if not isinstance(value, str | Path) or not str(value):
+            raise ValueError(f"{value!r} is not a path")
+        path = Path(value).expanduser()
+        return relative_to / path if relative_to else path
+    return _scalar(value, hint)
+
+
+def _scalar(value: Any, hint: type) -> Any:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if hint is bool:
+        if isinstance(value, str) and value.lower() in words:
+            return words[value.lower()]
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is not true or false")
+        return value
+    if hint is str:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} is not a text")
+        return value
+    try:
+        number = hint("no number" if isinstance(value, bool) else value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{value!r} is not a number") from error
+    if number < 0:
+        raise ValueError(f"{value!r} is below 0")
+    return number

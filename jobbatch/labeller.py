@@ -1,0 +1,85 @@
+"""Titles to answers: labels, confidence and review flag, each distinct title scored once.
+
+keys     = normalised texts of the distinct titles
+scores   = the store's for known keys; the model's for the others, chunk by chunk into it
+answers  = decided from the scores
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import platformdirs
+import polars as pl
+
+from jobbatch import decisions, titles
+from jobbatch.model import TitleModel
+from jobbatch.scores import ScoreStore
+
+Progress = Callable[[int, int], None]
+"""Called with the new titles scored so far and their number."""
+TITLE = "__title"
+"""Column of the raw titles; named so that it does not meet a table's own columns."""
+
+
+class Labeller:
+    """A model and the scores already known for it.
+
+    Args:
+        model: the opened model.
+        cache_dir: where scores are kept; none: the user's cache folder.
+    """
+
+    def __init__(self, model: TitleModel, cache_dir: Path | None = None) -> None:
+        folder = cache_dir or Path(platformdirs.user_cache_dir("jobbatch", appauthor=False))
+        self.model = model
+        self.store = ScoreStore(folder, model.fingerprint, len(model.labels))
+        self.new_titles = 0
+
+    def predict(self, raw_titles: Sequence[str]) -> pl.DataFrame:
+        """Return a row per title: 'title' and the columns that `label` adds.
+
+        The score store is neither read nor written.
+        """
+        keyed = self._keyed(pl.DataFrame({TITLE: raw_titles}, schema={TITLE: pl.String}))
+        scored = self.model.score(_to_score(keyed).to_list())
+        return self._decide(keyed, scored).rename({TITLE: "title"})
+
+    def answers(self, distinct: pl.DataFrame, progress: Progress | None = None) -> pl.DataFrame:
+        """Return the answers of distinct raw titles; scores go through the store.
+
+        Args:
+            distinct: a row per raw title, in column `TITLE`; other columns are kept.
+            progress: told after each scored chunk.
+        """
+        keyed = self._keyed(distinct)
+        keys = _to_score(keyed)
+        known = self.store.known().join(keys.to_frame(), on="key", how="semi")
+        unknown = keys.filter(~keys.is_in(known["key"].implode())).to_list()
+        scored = [known]
+        for chunk in self.model.score_chunks(unknown):
+            self.store.commit(chunk)
+            scored.append(chunk)
+            self.new_titles += chunk.height
+            if progress is not None:
+                progress(self.new_titles, len(unknown))
+        return self._decide(keyed, pl.concat(scored))
+
+    def _keyed(self, distinct: pl.DataFrame) -> pl.DataFrame:
+        key = pl.col("key")
+        return distinct.with_columns(key=self.model.normaliser.key(TITLE)).with_columns(
+            unscored=pl.when(key == "")
+            .then(pl.lit(decisions.EMPTY))
+            .when(~titles.is_title(key))
+            .then(pl.lit(decisions.NOT_A_TITLE))
+        )
+
+    def _decide(self, keyed: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
+        joined = keyed.lazy().join(scored.lazy(), on="key", how="left", maintain_order="left")
+        return self.model.decisions.apply(joined.drop("key"), self.model.labels.names).collect()
+
+
+def _to_score(keyed: pl.DataFrame) -> pl.Series:
+    """Return the distinct keys in sorted order, so that equal work forms equal batches."""
+    return keyed.filter(pl.col("unscored").is_null())["key"].unique().sort()

@@ -1,0 +1,148 @@
+"""A model folder opened for scoring: titles' keys in, probabilities out.
+
+Checked when opened: checksums, the head's width, the vocabulary, and that the canary titles get
+the probabilities which the PyTorch model gave them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from jobbatch import batches
+from jobbatch.classifier import (
+    ONNX_FILE,
+    TOKEN_BUDGET,
+    Classifier,
+    Device,
+    choose_device,
+    usable_cores,
+)
+from jobbatch.decisions import Decisions
+from jobbatch.errors import ModelError
+from jobbatch.labels import LabelSet
+from jobbatch.scores import DECIMALS, schema
+from jobbatch.tokenizer import TitleTokenizer, TokenIds
+from jobbatch.weights import ModelFolder
+
+CHUNK_TITLES = 8_192
+"""Titles per chunk: the unit of tokenising ahead and of the checkpoint, some seconds of work."""
+CANARY_TOLERANCE = 0.05
+"""Largest difference of a canary's probability from PyTorch's; int8 stays below half of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOptions:
+    """How a model is opened.
+
+    Attributes:
+        device: where it runs.
+        threads: callers of the session at a time; none: one per core this process may use.
+    """
+
+    device: Device = "auto"
+    threads: int | None = None
+
+
+class TitleModel:
+    """A verified model, ready to score.
+
+    Raises:
+        ModelError, DeviceError, MissingExtraError: why it cannot be used.
+    """
+
+    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
+        options = options or OpenOptions()
+        folder = ModelFolder(path)
+        choice = choose_device(options.device, has_cuda_graph=folder.has(ONNX_FILE["cuda"]))
+        graph = ONNX_FILE[choice.device]
+        self.folder = folder
+        self.device = choice
+        self.labels = LabelSet(folder.manifest.labels)
+        self.normaliser = folder.manifest.normaliser
+        self.fingerprint = folder.fingerprint(graph)
+        self.decisions = Decisions.from_json(folder.read("decisions.json"))
+        self._tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
+        self._check_configuration(json.loads(folder.read("config.json")))
+        self._classifier = Classifier(folder.read(graph), choice.device)
+        self._threads = options.threads or usable_cores()
+        self._check_head()
+        self._check_canaries()
+
+    def score(self, keys: Sequence[str]) -> pl.DataFrame:
+        """Return the scores of `keys`, in their order (columns of `scores.schema`)."""
+        chunks = list(self.score_chunks(keys))
+        return pl.concat(chunks) if chunks else pl.DataFrame(schema=schema(len(self.labels)))
+
+    def score_chunks(self, keys: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield the scores of each chunk of `keys`; the next one is tokenised meanwhile.
+
+        A chunk's answer depends on its own keys alone: int8 activation scales span a batch, and
+        batches never reach over a chunk.
+        """
+        chunks = [keys[i : i + CHUNK_TITLES] for i in range(0, len(keys), CHUNK_TITLES)]
+        with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(self._threads) as callers:
+            pending = [ahead.submit(self._tokenizer.encode, chunk) for chunk in chunks[:1]]
+            for i, chunk in enumerate(chunks):
+                tokens = pending.pop().result()
+                if i + 1 < len(chunks):
+                    pending.append(ahead.submit(self._tokenizer.encode, chunks[i + 1]))
+                probabilities = self._probabilities(tokens, callers)
+                columns = {
+                    "key": pl.Series(chunk, dtype=pl.String),
+                    "probabilities": probabilities.round(DECIMALS),
+                    "truncated": tokens.truncated,
+                }
+                yield pl.DataFrame(columns, schema=schema(len(self.labels)))
+
+    def _probabilities(self, tokens: TokenIds, callers: ThreadPoolExecutor) -> NDArray[np.float32]:
+        rows = batches.of_equal_length(tokens.lengths, TOKEN_BUDGET[self.device.device])
+        result = np.empty((tokens.lengths.size, len(self.labels)), np.float32)
+
+        def run(batch: NDArray[np.intp]) -> None:
+            result[batch] = self._classifier.probabilities(tokens.rectangle(batch))
+
+        # Longest first, so that no caller starts on a long batch when the others are done.
+        for _ in callers.map(run, reversed(rows)):
+            pass
+        return result
+
+    def _check_configuration(self, config: dict[str, object]) -> None:
+        if config.get("vocab_size") != self._tokenizer.vocabulary_size:
+            raise ModelError(
+                f"{self.folder.path}: tokenizer.json has {self._tokenizer.vocabulary_size} tokens, "
+                f"config.json says {config.get('vocab_size')}"
+            )
+
+    def _check_head(self) -> None:
+        widths = {
+            "the ONNX graph": self._classifier.n_labels,
+            "decisions.json (calibration)": len(self.decisions.calibration),
+            "decisions.json (thresholds)": len(self.decisions.thresholds),
+        }
+        for where, width in widths.items():
+            if width != len(self.labels):
+                raise ModelError(
+                    f"{self.folder.path}: manifest.json names {len(self.labels)} labels, {where} "
+                    f"has {width}"
+                )
+
+    def _check_canaries(self) -> None:
+        canaries = self.folder.manifest.canaries
+        titles = pl.DataFrame({"title": [c.title for c in canaries]}, schema={"title": pl.String})
+        keys = titles.select(self.normaliser.key("title")).to_series().to_list()
+        got = self.score(keys)["probabilities"].to_numpy()
+        expected = np.array([c.probabilities for c in canaries]).reshape(got.shape)
+        worst = float(np.abs(got - expected).max(initial=0))
+        if worst > CANARY_TOLERANCE:
+            raise ModelError(
+                f"{self.folder.path}: the canary titles' probabilities are off by {worst:.3f} "
+                f"(at most {CANARY_TOLERANCE}): the model or this ONNX Runtime is broken"
+            )

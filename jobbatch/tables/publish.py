@@ -1,0 +1,81 @@
+"""Atomic publishing: a target is either its old content or all of the new, never a mixture."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jobbatch.errors import JobbatchError, WriteError
+
+_NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "File too large")
+
+
+def check_writable(target: Path) -> None:
+    """Check that a file can be made beside `target`, before work is done for it.
+
+    Raises:
+        WriteError: if it cannot.
+    """
+    probe = _staging(target)
+    try:
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise _write_error(target, error) from error
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write to; afterwards it is `target`, durably.
+
+    If the block fails, `target` stays as it was and the staged file is removed.
+
+    Raises:
+        WriteError: if the disk is full, or writing fails.
+    """
+    path = _staging(target)
+    try:
+        yield path
+        _sync(path)
+        path.replace(target)
+        _sync(target.parent)
+    except JobbatchError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) or any(sign in str(error) for sign in _NO_SPACE):
+            raise _write_error(target, error) from error
+        raise
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def publish_bytes(target: Path, content: bytes) -> None:
+    """Publish `content` as `target`."""
+    with staged(target) as path:
+        path.write_bytes(content)
+
+
+def _staging(target: Path) -> Path:
+    # Short, because a target's name may already have the 255 bytes that a name can have.
+    return target.with_name(f".jobbatch-{os.getpid()}.tmp{target.suffix}")
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_error(target: Path, error: Exception) -> WriteError:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if full or any(sign in str(error) for sign in _NO_SPACE):
+        return WriteError(f"{target} cannot be written: the disk is full. Free some space")
+    reason = getattr(error, "strerror", None) or str(error)
+    return WriteError(f"{target} cannot be written: {reason}")
