@@ -27,6 +27,10 @@ ONNX_FILE = {"cpu": "onnx/model_int8.onnx", "cuda": "onnx/model_fp16.onnx"}
 """Dynamic int8 does not run on CUDA, fp16 is slow on CPUs: each device has its own graph."""
 
 
+_EXTERNAL_DATA = b"\x0a\x08location"
+"""How a tensor names the file beside the graph that holds its numbers, in ONNX's encoding."""
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -104,6 +108,9 @@ class Classifier:
     """
 
     def __init__(self, graph: bytes, device: Literal["cpu", "cuda"]) -> None:
+        if _EXTERNAL_DATA in graph:
+            # ONNX Runtime would take it from the current folder, unverified.
+            raise ModelError("the ONNX graph keeps data in other files: export it as one file")
         runtime = _runtime()
         if device == "cuda" and hasattr(runtime, "preload_dlls"):
             runtime.preload_dlls()

@@ -60,8 +60,8 @@ def _root(
 
 @app.command()
 def label(
-    input: Annotated[Path, typer.Argument(help="Table with job titles.")],  # noqa: A002
-    output: Annotated[Path, typer.Argument(help="File to write.")],
+    input: Annotated[Path, typer.Argument(help="Table with job titles.", readable=False)],  # noqa: A002
+    output: Annotated[Path, typer.Argument(help="File to write.", readable=False)],
     title_column: TitleColumn = None,
     sheet: Sheet = None,
     encoding: Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.")] = None,
@@ -120,14 +120,14 @@ def predict(
     from jobbatch.weights import resolve_model
 
     settings = config.resolve(config.PredictSettings, options, "predict")
-    raw = [line.rstrip("\r\n") for line in sys.stdin] if titles == ["-"] else titles
+    raw = _lines_of_stdin() if titles == ["-"] else titles
     opened = TitleModel(resolve_model(settings.model), OpenOptions(device=settings.device))
     console.show_predictions(Labeller(opened).predict(raw), opened, as_json=json)
 
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="Table of labelled titles.")],
+    data: Annotated[Path, typer.Argument(help="Table of labelled titles.", readable=False)],
     out: Annotated[Path, typer.Option(help="Model folder to make.")],
     title_column: TitleColumn = None,
     label_columns: Annotated[
@@ -143,6 +143,10 @@ def train(
             help="minilm, a Hub name such as roberta-base, or a model folder; the shipped "
             "model if left out."
         ),
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
+    vocabulary_titles: Annotated[
+        Path | None, typer.Option(help="Table of titles whose frequent tokens are kept too.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="At most; it stops earlier.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Titles per step.")] = None,
@@ -175,8 +179,7 @@ def train(
     from jobbatch.training import train as training_run
 
     settings = config.resolve(config.TrainSettings, options, "train")
-    with console.epochs(quiet=quiet or json) as progress:
-        report = training_run.train(settings, progress)
+    report = training_run.train(settings, console.epochs(quiet=quiet or json))
     console.show_train_report(report, as_json=json, quiet=quiet)
 
 
@@ -236,6 +239,12 @@ def schedule(
         typer.echo(line)
 
 
+def _lines_of_stdin() -> list[str]:
+    # What is not UTF-8 is told apart later, with the title that it is in.
+    lines = (line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer)
+    return [line.rstrip("\r\n") for line in lines]
+
+
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that belong to the settings, None where one was not given."""
     return {k: v for k, v in options.items() if k not in {"json", "quiet"}}
@@ -251,15 +260,25 @@ def main() -> None:
     logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
+    code = _exit_code()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away, as `| head` does; nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _exit_code() -> int | str | None:
     try:
         app()
     except JobbatchError as error:
         print(f"jobbatch: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Interrupted as interruption:
         print("jobbatch: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(interruption.exit_code)
-    except BrokenPipeError:
-        # The reader went away, as `| head` does; nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return interruption.exit_code
+    except SystemExit as leaving:
+        # Typer makes a closed stdout an exit of 1.
+        return 0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code
+    return 0

@@ -8,6 +8,7 @@ schema reads flags, `jobbatch.toml`, job files and export recipes.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 import types
@@ -22,6 +23,7 @@ from jobbatch.errors import UsageError
 S = TypeVar("S")
 DEFAULTS_FILE = "jobbatch.toml"
 ENVIRONMENT_PREFIX = "JOBBATCH_"
+_SECTIONS = ("label", "predict", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,10 @@ class TrainSettings:
         base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
         validation_share: share of the distinct titles held out for early stopping and
             calibration; as many again are held out for the test figures.
+        layers: of the base's to keep, evenly spaced; none: all.
+        prune_vocabulary: keep only the WordPiece tokens that titles use.
+        vocabulary_titles: a table of further titles, whose most frequent tokens are kept too.
+        vocabulary_size: tokens up to which those are kept.
         patience: epochs without a better validation F1 after which training stops.
     """
 
@@ -84,7 +90,10 @@ class TrainSettings:
     expand: bool = True
     remove_digits: bool = False
     remove_stop_words: bool = False
+    layers: int | None = None
     prune_vocabulary: bool = True
+    vocabulary_titles: Path | None = None
+    vocabulary_size: int = 8_192
     overwrite: bool = False
     resume: bool = False
 
@@ -120,7 +129,18 @@ class ScheduleSettings:
 
     command: Literal["label"]
     cron: str = "0 2 * * *"
-    timeout_seconds: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.cron.split()) != 5:
+            raise ValueError(f"cron {self.cron!r} has not five fields")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """The tables of jobs/*.toml."""
+
+    job: ScheduleSettings
+    label: LabelSettings
 
 
 def load_toml(path: Path) -> dict[str, Any]:
@@ -151,6 +171,15 @@ def from_mapping(
     Raises:
         UsageError: naming every unknown key, missing key and wrong value.
     """
+    try:
+        return _build(schema, values, relative_to)
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _build(schema: type[S], values: Any, relative_to: Path | None) -> S:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{values!r} is not a table")  # noqa: TRY004 - a fault of the file
     hints = typing.get_type_hints(schema)
     fields = {f.name: f for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
     faults = [f"unknown key {k!r} (known: {', '.join(fields)})" for k in values if k not in fields]
@@ -165,7 +194,7 @@ def from_mapping(
         except ValueError as error:
             faults.append(f"{name!r}: {error}")
     if faults:
-        raise UsageError(f"{where}: " + "; ".join(faults))
+        raise ValueError("; ".join(faults))
     return schema(**accepted)
 
 
@@ -180,23 +209,50 @@ def resolve(schema: type[S], flags: Mapping[str, Any], section: str) -> S:
     Raises:
         UsageError: naming every fault of the first source that has one.
     """
-    merged: dict[str, Any] = {}
-    optional = {f.name for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
-    if Path(DEFAULTS_FILE).is_file():
-        table = load_toml(Path(DEFAULTS_FILE)).get(section, {})
-        unknown = sorted(set(table) - optional)
-        if unknown:
-            raise UsageError(f"{DEFAULTS_FILE} [{section}]: unknown keys {', '.join(unknown)}")
-        merged |= table
-    for name in optional:
-        value = os.environ.get(f"{ENVIRONMENT_PREFIX}{name.upper()}")
-        if value is not None:
-            merged[name] = value
-    merged |= {name: value for name, value in flags.items() if value is not None}
+    names = [f.name for f in dataclasses.fields(schema)]  # type: ignore[arg-type]
+    given = {name: value for name, value in flags.items() if value is not None}
+    merged = _defaults(section, names) | _environment(names) | given
     return from_mapping(schema, merged, where=f"jobbatch {section}")
 
 
+def with_environment(settings: S) -> S:
+    """Return settings read from a file, changed where the environment says so.
+
+    Raises:
+        UsageError: naming every wrong value.
+    """
+    names = [f.name for f in dataclasses.fields(settings)]  # type: ignore[arg-type]
+    values = {name: getattr(settings, name) for name in names} | _environment(names)
+    return from_mapping(type(settings), values, where="environment")
+
+
+def _defaults(section: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return the section of ./jobbatch.toml, if there is one."""
+    if not Path(DEFAULTS_FILE).is_file():
+        return {}
+    tables = load_toml(Path(DEFAULTS_FILE))
+    faults = [f"unknown table or key {t!r}" for t in tables if t not in _SECTIONS]
+    table = tables.get(section, {})
+    if isinstance(table, dict):
+        faults += [
+            f"[{section}] has the unknown key {name!r}" for name in table if name not in names
+        ]
+    else:
+        faults.append(f"{section!r} is not a table")
+    if faults:
+        raise UsageError(f"{DEFAULTS_FILE}: {'; '.join(faults)}")
+    return dict(table)
+
+
+def _environment(names: Sequence[str]) -> dict[str, str]:
+    """Return the settings that the environment names."""
+    variables = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in names}
+    return {name: os.environ[v] for name, v in variables.items() if v in os.environ}
+
+
 def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast("type[Any]", hint), value, relative_to)
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
         inner = next(a for a in typing.get_args(hint) if a is not type(None))
@@ -210,10 +266,12 @@ def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, Sequence) or not all(isinstance(p, str) for p in parts):
             raise ValueError(f"{value!r} is not a list of texts")
-        return tuple(p.strip() for p in parts)
+        return tuple(p.strip() for p in parts if p.strip())
     if hint is Path:
         if not isinstance(value, str | Path) or not str(value):
             raise ValueError(f"{value!r} is not a path")
+        if "://" in str(value):
+            raise ValueError(f"{value!r} is a URL, which is not supported yet: name a local path")
         path = Path(value).expanduser()
         return relative_to / path if relative_to else path
     return _scalar(value, hint)
@@ -231,10 +289,12 @@ def _scalar(value: Any, hint: type) -> Any:
         if not isinstance(value, str):
             raise ValueError(f"{value!r} is not a text")
         return value
+    if hint is int and isinstance(value, float):
+        raise ValueError(f"{value!r} is not a whole number")
     try:
         number = hint("no number" if isinstance(value, bool) else value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{value!r} is not a number") from error
-    if number < 0:
-        raise ValueError(f"{value!r} is below 0")
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{value!r} is below 0 or not finite")
     return number

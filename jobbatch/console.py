@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import LabelReport
     from jobbatch.training.export import ExportReport
+    from jobbatch.training.loop import EpochRecord
     from jobbatch.training.train import TrainReport
 
 _BAR_WIDTH = 24
@@ -41,10 +42,18 @@ def progress(what: str, *, quiet: bool) -> Iterator[Progress | None]:
         yield lambda done, total: drawn.update(task, completed=done, total=total)
 
 
-@contextmanager
-def epochs(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """Yield a callback that prints a line per epoch."""
-    yield None if quiet else lambda line: print(line, file=sys.stderr, flush=True)
+def epochs(*, quiet: bool) -> Callable[[EpochRecord], None] | None:
+    """Return a callback that prints a line per epoch; none where nobody reads it."""
+    return None if quiet else _print_epoch
+
+
+def _print_epoch(record: EpochRecord) -> None:
+    print(
+        f"epoch {record.epoch:2} of {record.epochs}: loss {record.loss:.4f}, validation micro-F1 "
+        f"{record.micro_f1:.4f}, exact match {record.exact_match:.4f}, {record.seconds:.0f} s",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def show_label_report(report: LabelReport, *, as_json: bool, quiet: bool) -> None:
@@ -102,7 +111,7 @@ def show_predictions(answers: pl.DataFrame, model: TitleModel, *, as_json: bool)
         table.add_column(header, justify="right" if header == "confidence" else "left")
     for row in answers.iter_rows(named=True):
         confidence = "" if row["confidence"] is None else f"{row['confidence']:.2f}"
-        labels, reason = "; ".join(row["labels"]), row["review_reason"] or ""
+        labels, reason = escape("; ".join(row["labels"])), row["review_reason"] or ""
         table.add_row(escape(row["title"] or ""), labels, confidence, f"[yellow]{reason}[/]")
     Console(highlight=False).print(table)
 

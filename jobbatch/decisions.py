@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import mul
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
@@ -95,13 +96,14 @@ class Decisions:
             ModelError: if a field is missing, unknown or of the wrong kind.
         """
         try:
-            fields = json.loads(content)
-            fields["calibration"] = tuple(Scaling(**s) for s in fields["calibration"])
-            fields["thresholds"] = tuple(float(t) for t in fields["thresholds"])
-            fields["confidence"] = Scaling(**fields["confidence"])
+            fields = json.loads(content, parse_constant=_refuse)
+            fields["calibration"] = tuple(map(_scaling, fields["calibration"]))
+            fields["thresholds"] = tuple(map(float, fields["thresholds"]))
+            fields["confidence"] = _scaling(fields["confidence"])
+            fields["review_below"] = float(fields["review_below"])
             fields["order"] = tuple(fields["order"])
             return cls(**fields)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"decisions.json is not usable: {error}") from error
 
     def to_json(self) -> bytes:
@@ -167,6 +169,14 @@ class Decisions:
             .when(pl.col("confidence") < self.review_below)
             .then(pl.lit(UNSURE))
         )
+
+
+def _scaling(fields: dict[str, Any]) -> Scaling:
+    return Scaling(**{name: float(value) for name, value in fields.items()})
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no usable number")
 
 
 _SCORED = ("probabilities", "truncated", "unscored")

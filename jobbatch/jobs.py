@@ -15,13 +15,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobbatch.config import LabelSettings, ScheduleSettings, from_mapping, load_toml
-from jobbatch.errors import UsageError
+from jobbatch.config import (
+    JobSettings,
+    LabelSettings,
+    ScheduleSettings,
+    from_mapping,
+    load_toml,
+    with_environment,
+)
+from jobbatch.errors import UsageError, WriteError
 from jobbatch.labeller import Progress
 from jobbatch.pipeline import LabelReport, label_file
 from jobbatch.runs import exclusive
-
-_CRON_FIELDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +45,11 @@ def load(path: Path) -> Job:
         UsageError: naming what is missing, unknown or wrong.
     """
     tables = load_toml(path)
-    unknown = sorted(set(tables) - {"job", "label"})
-    if unknown:
-        raise UsageError(f"{path}: unknown tables {', '.join(unknown)}")
-    schedule = from_mapping(ScheduleSettings, tables.get("job", {}), where=f"{path} [job]")
-    if len(schedule.cron.split()) != _CRON_FIELDS:
-        raise UsageError(f"{path} [job]: cron {schedule.cron!r} has not five fields")
-    table = {"overwrite": True} | tables.get(schedule.command, {})
-    settings = from_mapping(
-        LabelSettings,
-        table,
-        where=f"{path} [{schedule.command}]",
-        relative_to=path.absolute().parent,
-    )
-    return Job(path=path, schedule=schedule, settings=_with_model_path(settings, path))
+    if isinstance(tables.get("label"), dict):
+        tables["label"].setdefault("overwrite", True)
+    found = from_mapping(JobSettings, tables, where=str(path), relative_to=path.absolute().parent)
+    settings = with_environment(_with_model_path(found.label, path))
+    return Job(path=path, schedule=found.job, settings=settings)
 
 
 def _with_model_path(settings: LabelSettings, path: Path) -> LabelSettings:
@@ -70,8 +66,15 @@ def run(job: Job, progress: Progress | None = None) -> LabelReport:
         JobbatchError: whatever stands in the job's way.
     """
     with exclusive(job.path):
-        job.settings.output.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(job.settings.output.parent)
         return label_file(job.settings, progress)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {path} cannot be made: {error.strerror}") from error
 
 
 def crontab(paths: Sequence[Path]) -> Iterator[str]:
@@ -83,10 +86,13 @@ def crontab(paths: Sequence[Path]) -> Iterator[str]:
     for path in _job_files(paths):
         job = load(path)
         command = [sys.executable, "-P", "-m", "jobbatch", "run", str(path.absolute()), "--quiet"]
+        if "\n" in str(path.absolute()):
+            raise UsageError(f"{str(path)!r}: a crontab cannot name a path with a line break")
         # cron ends a command at an unescaped %.
         line = shlex.join(command).replace("%", r"\%")
-        yield f"# {job.schedule.command}: {job.settings.input} -> {job.settings.output}"
-        yield f"{job.schedule.cron} {line}"
+        comment = f"# {job.schedule.command}: {job.settings.input} -> {job.settings.output}"
+        yield " ".join(comment.splitlines())
+        yield f"{' '.join(job.schedule.cron.split())} {line}"
 
 
 def _job_files(paths: Sequence[Path]) -> list[Path]:

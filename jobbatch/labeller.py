@@ -14,6 +14,7 @@ import platformdirs
 import polars as pl
 
 from jobbatch import decisions, titles
+from jobbatch.errors import InputError
 from jobbatch.model import TitleModel
 from jobbatch.scores import ScoreStore
 
@@ -41,8 +42,15 @@ class Labeller:
         """Return a row per title: 'title' and the columns that `label` adds.
 
         The score store is neither read nor written.
+
+        Raises:
+            InputError: if a title was not UTF-8 where it came from.
         """
-        keyed = self._keyed(pl.DataFrame({TITLE: raw_titles}, schema={TITLE: pl.String}))
+        try:
+            titles = pl.DataFrame({TITLE: raw_titles}, schema={TITLE: pl.String})
+        except UnicodeEncodeError as error:
+            raise InputError(f"the title {error.object!r} is not UTF-8") from error
+        keyed = self._keyed(titles)
         scored = self.model.score(_to_score(keyed).to_list())
         return self._decide(keyed, scored).rename({TITLE: "title"})
 
@@ -58,12 +66,14 @@ class Labeller:
         known = self.store.known().join(keys.to_frame(), on="key", how="semi")
         unknown = keys.filter(~keys.is_in(known["key"].implode())).to_list()
         scored = [known]
+        done = 0
         for chunk in self.model.score_chunks(unknown):
             self.store.commit(chunk)
             scored.append(chunk)
-            self.new_titles += chunk.height
+            done += chunk.height
             if progress is not None:
-                progress(self.new_titles, len(unknown))
+                progress(done, len(unknown))
+        self.new_titles += done
         return self._decide(keyed, pl.concat(scored))
 
     def _keyed(self, distinct: pl.DataFrame) -> pl.DataFrame:

@@ -26,7 +26,7 @@ from jobbatch.classifier import (
     usable_cores,
 )
 from jobbatch.decisions import Decisions
-from jobbatch.errors import ModelError
+from jobbatch.errors import ModelError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.scores import DECIMALS, schema
 from jobbatch.tokenizer import TitleTokenizer, TokenIds
@@ -63,14 +63,19 @@ class TitleModel:
         folder = ModelFolder(path)
         choice = choose_device(options.device, has_cuda_graph=folder.has(ONNX_FILE["cuda"]))
         graph = ONNX_FILE[choice.device]
+        if not folder.has(graph):
+            raise ModelError(
+                f"{path} has no {graph}. Add it: "
+                f"jobbatch export-onnx {path} --recipe export/cpu-int8.toml"
+            )
         self.folder = folder
         self.device = choice
-        self.labels = LabelSet(folder.manifest.labels)
+        self.labels = self._labels()
         self.normaliser = folder.manifest.normaliser
         self.fingerprint = folder.fingerprint(graph)
         self.decisions = Decisions.from_json(folder.read("decisions.json"))
         self._tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
-        self._check_configuration(json.loads(folder.read("config.json")))
+        self._check_configuration(folder.read("config.json"))
         self._classifier = Classifier(folder.read(graph), choice.device)
         self._threads = options.threads or usable_cores()
         self._check_head()
@@ -114,11 +119,21 @@ class TitleModel:
             pass
         return result
 
-    def _check_configuration(self, config: dict[str, object]) -> None:
-        if config.get("vocab_size") != self._tokenizer.vocabulary_size:
+    def _labels(self) -> LabelSet:
+        try:
+            return LabelSet(self.folder.manifest.labels)
+        except UsageError as error:
+            raise ModelError(f"{self.folder.path}: manifest.json: {error}") from error
+
+    def _check_configuration(self, content: bytes) -> None:
+        try:
+            stated = json.loads(content)["vocab_size"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ModelError(f"{self.folder.path}: config.json is not usable: {error!r}") from error
+        if stated != self._tokenizer.vocabulary_size:
             raise ModelError(
                 f"{self.folder.path}: tokenizer.json has {self._tokenizer.vocabulary_size} tokens, "
-                f"config.json says {config.get('vocab_size')}"
+                f"config.json says {stated}"
             )
 
     def _check_head(self) -> None:
@@ -133,15 +148,26 @@ class TitleModel:
                     f"{self.folder.path}: manifest.json names {len(self.labels)} labels, {where} "
                     f"has {width}"
                 )
+        order = self.decisions.order
+        if order and set(order) != set(self.labels.names):
+            raise ModelError(
+                f"{self.folder.path}: the order in decisions.json, {list(order)}, is not of the "
+                f"labels {list(self.labels.names)}"
+            )
 
     def _check_canaries(self) -> None:
         canaries = self.folder.manifest.canaries
         titles = pl.DataFrame({"title": [c.title for c in canaries]}, schema={"title": pl.String})
         keys = titles.select(self.normaliser.key("title")).to_series().to_list()
         got = self.score(keys)["probabilities"].to_numpy()
+        if any(len(c.probabilities) != len(self.labels) for c in canaries):
+            raise ModelError(
+                f"{self.folder.path}: a canary has not one probability for each of the "
+                f"{len(self.labels)} labels"
+            )
         expected = np.array([c.probabilities for c in canaries]).reshape(got.shape)
         worst = float(np.abs(got - expected).max(initial=0))
-        if worst > CANARY_TOLERANCE:
+        if not worst <= CANARY_TOLERANCE:  # NaN is not
             raise ModelError(
                 f"{self.folder.path}: the canary titles' probabilities are off by {worst:.3f} "
                 f"(at most {CANARY_TOLERANCE}): the model or this ONNX Runtime is broken"

@@ -14,24 +14,23 @@ import hashlib
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import polars as pl
+from polars import selectors as cs
 
 import jobbatch
 from jobbatch.config import LabelSettings
 from jobbatch.errors import EmptyInputError, InputError, OutputError
 from jobbatch.labeller import TITLE, Labeller, Progress
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.runs import FileState, RunManifest, exclusive, manifest_path
+from jobbatch.runs import FileState, RunManifest, exclusive, library_versions, manifest_path
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.source import Table, first_line, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.weights import resolve_model
 
 _ROWS = "__rows"
-_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "polars", "tokenizers")
 _DECIDING_OPTIONS = ("title_column", "sheet", "encoding", "prefix", "probabilities")
 
 
@@ -129,15 +128,14 @@ def _label(
         title = find_title_column(
             table.frame, table.headers, settings.title_column, where=str(settings.input)
         )
-        counted = table.frame.group_by(pl.col(title).alias(TITLE)).len(_ROWS).collect()
+        # A selector, since pl.col takes '*' and '^...$' for patterns.
+        titles = cs.by_name(title).as_expr()
+        counted = table.frame.group_by(titles.alias(TITLE)).len(_ROWS).collect()
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
         answers = labeller.answers(counted, progress)
-        _publish(settings, source, table, title, answers, labeller)
+        return _publish(settings, source, table, title, answers, labeller)
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
-    manifest = _manifest(settings, source, labeller, answers)
-    publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
-    return manifest
 
 
 def _check_output(settings: LabelSettings, table: Table, labeller: Labeller, n_rows: int) -> None:
@@ -167,13 +165,13 @@ def _publish(
     title: str,
     answers: pl.DataFrame,
     labeller: Labeller,
-) -> None:
+) -> RunManifest:
     added = _added_columns(settings, labeller)
-    answers = answers.select(TITLE, pl.all().exclude(TITLE).name.prefix(settings.prefix))
+    prefixed = answers.select(TITLE, pl.all().exclude(TITLE).name.prefix(settings.prefix))
     # Blank cells are titles too, so that they get their reason for review.
     labelled = table.frame.join(
-        answers.select(TITLE, *added).lazy(),
-        left_on=title,
+        prefixed.select(TITLE, *added).lazy(),
+        left_on=cs.by_name(title).as_expr(),
         right_on=TITLE,
         how="left",
         nulls_equal=True,
@@ -182,28 +180,46 @@ def _publish(
     ending = settings.output.suffix.lower()
     columns = labelled.collect_schema().names()
     with publish.staged(settings.output) as staged:
-        sink.write(
-            labelled,
-            staged,
-            ending,
-            headers=[*table.headers, *added],
-            metadata={f"jobbatch.{k}": v for k, v in _model_identity(labeller).items()},
-            separator=table.separator,
-        )
-        sink.verify(staged, ending, int(answers[settings.prefix + _ROWS].sum()), columns)
-        if FileState.of(settings.input) != source:
-            raise InputError(f"{settings.input} changed while it was read: run it again")
+        try:
+            sink.write(
+                labelled,
+                staged,
+                ending,
+                headers=[*table.headers, *added],
+                metadata={f"jobbatch.{k}": v for k, v in _model_identity(labeller).items()},
+                separator=table.separator if settings.input.suffix.lower() == ending else None,
+            )
+        except Exception:
+            _check_unchanged(settings.input, source)  # which then is the reason
+            raise
+        _check_unchanged(settings.input, source)
+        sink.verify(staged, ending, int(answers[_ROWS].sum()), columns)
+        output = FileState.of(staged, becomes=settings.output)
+        manifest = _manifest(settings, source, output, labeller, answers)
+        # Before the output: a run that dies between the two has published nothing yet, so that
+        # running it again needs no --overwrite.
+        publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
+    return manifest
+
+
+def _check_unchanged(path: Path, before: FileState) -> None:
+    if FileState.of(path) != before:
+        raise InputError(f"{path} changed while it was read: run it again")
 
 
 def _manifest(
-    settings: LabelSettings, source: FileState, labeller: Labeller, answers: pl.DataFrame
+    settings: LabelSettings,
+    source: FileState,
+    output: FileState,
+    labeller: Labeller,
+    answers: pl.DataFrame,
 ) -> RunManifest:
     rows = answers[_ROWS]
     n_rows = int(rows.sum())
     held = {n: answers["labels"].list.contains(n) for n in labeller.model.labels.names}
     return RunManifest(
         input=source,
-        output=FileState.of(settings.output),
+        output=output,
         model=_model_identity(labeller),
         options=_deciding_options(settings),
         counts={
@@ -214,7 +230,7 @@ def _manifest(
         label_shares={
             n: round(int(rows.filter(h).sum()) / max(n_rows, 1), 4) for n, h in held.items()
         },
-        versions={"jobbatch": jobbatch.__version__} | _library_versions(),
+        versions={"jobbatch": jobbatch.__version__} | library_versions(),
     )
 
 
@@ -231,13 +247,3 @@ def _model_identity(labeller: Labeller) -> dict[str, str]:
 
 def _deciding_options(settings: LabelSettings) -> dict[str, object]:
     return {name: getattr(settings, name) for name in _DECIDING_OPTIONS}
-
-
-def _library_versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

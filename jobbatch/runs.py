@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from jobbatch.errors import LockedError, WriteError
+from jobbatch.errors import InputError, LockedError, WriteError
 
 SCHEMA = 1
 _BLOCK = 1 << 20
+_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "polars", "tokenizers")
+_LONGEST_NAME = 255
+"""Bytes that a file's name may have."""
 
 
 @contextmanager
@@ -25,8 +30,7 @@ def exclusive(target: Path) -> Iterator[None]:
     Raises:
         LockedError: at once, if another run holds it.
     """
-    name = hashlib.sha256(target.name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    path = target.absolute().with_name(f".jobbatch-{name}.lock")
+    path = target.absolute().with_name(f".jobbatch-{_digest_of_name(target)}.lock")
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()
@@ -49,17 +53,27 @@ class FileState:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
-        """Return the state of the file now."""
+    def of(cls, path: Path, *, becomes: Path | None = None) -> FileState:
+        """Return the state of the file now.
+
+        Args:
+            path: the file.
+            becomes: the name that it is about to get.
+
+        Raises:
+            InputError: if it is not there, no file, or cannot be read.
+        """
         digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        return cls(
-            path=str(path).encode("utf-8", "backslashreplace").decode(),
-            size=path.stat().st_size,
-            sha256=digest.hexdigest(),
-        )
+        size = 0
+        try:
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+                    size += len(block)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        name = str(becomes or path).encode("utf-8", "backslashreplace").decode()
+        return cls(path=name, size=size, sha256=digest.hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +114,25 @@ class RunManifest:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def made_by_same_run(self, other: RunManifest) -> bool:
-        """Return whether input, model and options are equal."""
-        return (self.input.sha256, self.model, self.options) == (
-            other.input.sha256,
-            other.model,
-            other.options,
-        )
-
 
 def manifest_path(output: Path) -> Path:
     """Return where the manifest of `output` stands."""
-    return output.with_name(f"{output.name}.jobbatch.json")
+    name = f"{output.name}.jobbatch.json"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = f"{_digest_of_name(output)}.jobbatch.json"
+    return output.with_name(name)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the libraries whose change may change an output."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _digest_of_name(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]

@@ -65,6 +65,9 @@ class ScoreStore:
         staged = part.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _write_error(error) from error
+        try:
             with staged.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -72,10 +75,7 @@ class ScoreStore:
             staged.replace(part)
         except OSError as error:
             staged.unlink(missing_ok=True)
-            raise WriteError(
-                f"the score cache cannot be written: {error}. Free some space there, or name "
-                "another folder with --cache-dir"
-            ) from error
+            raise _write_error(error) from error
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet")) if self.folder.is_dir() else []
@@ -87,3 +87,10 @@ class ScoreStore:
             part.unlink(missing_ok=True)
             return None
         return pl.read_parquet(content)
+
+
+def _write_error(error: OSError) -> WriteError:
+    return WriteError(
+        f"the score cache cannot be written: {error}. Free some space there, or name another "
+        "folder with --cache-dir"
+    )

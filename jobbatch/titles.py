@@ -68,22 +68,17 @@ class Normaliser:
     def key(self, column: str) -> pl.Expr:
         """Return the expression of the titles' keys; null or blank titles give ''.
 
-        Normalising a key again gives the same key.
+        Normalising a key of at most `MAX_CHARACTERS` again gives the same key.
         """
         text = pl.col(column).cast(pl.String).fill_null("").str.slice(0, MAX_CHARACTERS)
-        return self._replace_words(_clean(text, remove_digits=self.remove_digits))
-
-    def _replace_words(self, text: pl.Expr) -> pl.Expr:
-        words: dict[str, str] = {}
+        text = _clean(text, remove_digits=self.remove_digits)
         if self.expand:
-            text = _replace_phrases(text, lexicon().phrases)
-            words |= lexicon().words
+            text = _expand(text)
         if self.remove_stop_words:
-            words |= dict.fromkeys(lexicon().stop_words, "")
-        if not words:
-            return text
-        tokens = text.str.split(" ").list.eval(pl.element().replace(words))
-        return _collapse(tokens.list.join(" "))
+            text = _replace_words(text, dict.fromkeys(lexicon().stop_words, ""))
+        if self.expand and self.remove_stop_words:
+            text = _expand(text)  # a stop word may have stood within a phrase
+        return text
 
 
 def is_title(key: pl.Expr) -> pl.Expr:
@@ -96,8 +91,9 @@ def _clean(text: pl.Expr, *, remove_digits: bool) -> pl.Expr:
     text = text.str.normalize("NFKC").str.to_lowercase().str.normalize("NFKC")
     text = text.str.replace_all(r"&(?:amp|#38);", "&").str.replace_all(r"&(?:nbsp|#160);", " ")
     text = _join_initials(text)
-    text = text.str.replace_all(r"['\u2019\u02bc]s\b", "s")
-    text = text.str.replace_all(r"\s[-\u2010-\u2015]+\s|[|;+\\\r\n\u2022\u00b7]", " / ")
+    text = text.str.replace_all(r"['\u2019\u02bc]+s\b", "s")
+    text = text.str.replace_all(r"\s[-\u2010-\u2015]+\s|[|;+\\\u2022\u00b7]", " / ")
+    text = text.str.strip_chars().str.replace_all(r"[\r\n]+", " , ")
     text = text.str.replace_all(
         r"[^\p{L}\p{M}\p{N}&/,()]" if not remove_digits else r"[^\p{L}\p{M}&/,()]", " "
     )
@@ -110,12 +106,21 @@ def _join_initials(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all(rf"\b(\p{{L}})\.(\p{{L}})\b{more * 3}\.?", "${1}${2}${3}${4}${5}")
 
 
+def _expand(text: pl.Expr) -> pl.Expr:
+    return _replace_words(_replace_phrases(text, lexicon().phrases), lexicon().words)
+
+
 def _replace_phrases(text: pl.Expr, phrases: Mapping[str, str]) -> pl.Expr:
     # Every space doubled, so that two phrases side by side do not share one.
     padded = pl.format("  {}  ", text.str.replace_all(" ", "  ", literal=True))
     old = [f" {phrase.replace(' ', '  ')} " for phrase in phrases]
     new = [f" {plain.replace(' ', '  ')} " for plain in phrases.values()]
     return _collapse(padded.str.replace_many(old, new, leftmost=True))
+
+
+def _replace_words(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
+    tokens = text.str.split(" ").list.eval(pl.element().replace(words))
+    return _collapse(tokens.list.join(" "))
 
 
 def _collapse(text: pl.Expr) -> pl.Expr:

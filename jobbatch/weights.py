@@ -78,13 +78,13 @@ class Manifest:
             claimed = fields.pop("sha256")
             if fields.get("schema") != SCHEMA:
                 raise ModelError(f"{MANIFEST}: schema {fields.get('schema')}, this is {SCHEMA}")
-            if _digest(fields) != claimed:
+            if _digest(fields) != claimed or _dump(fields | {"sha256": claimed}) != content:
                 raise ModelError(f"{MANIFEST} was altered: its content does not match its sha256")
             fields["labels"] = tuple(fields["labels"])
             fields["normaliser"] = Normaliser(**fields["normaliser"])
             fields["files"] = {n: FileRecord(**record) for n, record in fields["files"].items()}
             fields["canaries"] = tuple(
-                Canary(title=c["title"], probabilities=tuple(c["probabilities"]))
+                Canary(title=c["title"], probabilities=tuple(map(float, c["probabilities"])))
                 for c in fields["canaries"]
             )
             return cls(**fields)
@@ -137,17 +137,21 @@ class ModelFolder:
         Raises:
             ModelError: if it is not listed, missing, a link, or not what the manifest says.
         """
-        if not self.has(name):
-            raise ModelError(f"{self.path}: {MANIFEST} lists no {name}")
+        expected = self._record(name)
         path = self.path / name
         if path.is_symlink() or not path.is_file():
             raise ModelError(f"{path} is missing (or a link, which is not followed)")
         content = path.read_bytes()
-        if FileRecord.of(content) != self.manifest.files[name]:
+        if FileRecord.of(content) != expected:
             raise ModelError(
                 f"{path} is corrupt: its sha256 is not the one in {MANIFEST}. Restore the file"
             )
         return content
+
+    def _record(self, name: str) -> FileRecord:
+        if not self.has(name):
+            raise ModelError(f"{self.path}: {MANIFEST} lists no {name}")
+        return self.manifest.files[name]
 
     def verify(self) -> None:
         """Read every listed file once.
@@ -159,8 +163,12 @@ class ModelFolder:
             self.read(name)
 
     def fingerprint(self, graph: str) -> str:
-        """Identify what raw probabilities depend on: graph, tokenizer and normaliser."""
-        parts = [self.manifest.files[n].sha256 for n in (graph, "tokenizer.json")]
+        """Identify what raw probabilities depend on: graph, tokenizer and normaliser.
+
+        Raises:
+            ModelError: if graph or tokenizer is not listed.
+        """
+        parts = [self._record(n).sha256 for n in (graph, "tokenizer.json")]
         parts.append(self.manifest.normaliser_version)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

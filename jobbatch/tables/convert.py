@@ -6,18 +6,29 @@ is somebody else's file: what it does to its parser it does here, not to the lab
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import fastexcel
 import polars as pl
 
-from jobbatch.errors import InputError, JobbatchError, ResourceError, TitleColumnError
+from jobbatch.errors import (
+    InputError,
+    JobbatchError,
+    ResourceError,
+    TitleColumnError,
+    WriteError,
+)
 from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_row
-from jobbatch.tables.title_column import header_worth
+from jobbatch.tables.title_column import header_worth, normalise_header
 
 MEMORY_LIMIT_BYTES = 12 * 2**30
+_NO_DAY = dt.date(1899, 12, 31)
+"""The day before a spreadsheet's first: what a time of day gets from the parser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,7 @@ def convert(request: Request) -> Sheet:
     Raises:
         InputError: if the file is not a readable spreadsheet.
         TitleColumnError: if the sheet is not there, or several may be meant.
+        WriteError: if its rows cannot be written.
     """
     try:
         reader = fastexcel.read_excel(request.source)
@@ -67,7 +79,11 @@ def convert(request: Request) -> Sheet:
         raise InputError(f"{request.source} cannot be read as a spreadsheet: {problem}") from error
     columns, headers = clean_headers(cells)
     frame.columns = columns
-    frame.write_ipc(request.target)
+    try:
+        frame.write_ipc(request.target)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        folder = Path(request.target).parent
+        raise WriteError(f"{folder} is full: free some space, or set TMPDIR ({error})") from error
     return Sheet(name=name, header_row=header_row + 1, headers=headers, columns=columns)
 
 
@@ -84,9 +100,10 @@ def _choose_sheet(
     previews = {name: _preview(reader, name) for name in names}
     visible = {name: rows for name, (is_visible, rows) in previews.items() if is_visible}
     candidates = visible or {name: rows for name, (_, rows) in previews.items()}
+    filled = {n: rows for n, rows in candidates.items() if any(c for r in rows for c in r)}
+    candidates = filled or candidates
     if len(candidates) > 1:
-        worth = {n: max((header_worth(c) for r in rows for c in r if c), default=0.0)
-                 for n, rows in candidates.items()}  # fmt: skip
+        worth = {n: _worth(rows, request.title_column) for n, rows in candidates.items()}
         best = max(worth.values())
         titled = [n for n in candidates if worth[n] == best and best > 0]
         if len(titled) > 1:
@@ -97,6 +114,14 @@ def _choose_sheet(
         chosen = titled[0] if titled else next(iter(candidates))
         return chosen, candidates[chosen]
     return next(iter(candidates.items()))
+
+
+def _worth(rows: Sequence[Sequence[str | None]], asked: str | None) -> float:
+    """Return how clearly a cell of a sheet is the header of the titles' column."""
+    cells = [cell for row in rows for cell in row if cell]
+    if asked is not None and normalise_header(asked) in map(normalise_header, cells):
+        return 3.0
+    return max(map(header_worth, cells), default=0.0)
 
 
 def _preview(reader: fastexcel.ExcelReader, name: str) -> tuple[bool, list[tuple[str | None, ...]]]:
@@ -133,9 +158,11 @@ def _rows(
 
 
 def _plain(column: pl.Series) -> pl.Series:
-    """Show whole numbers and whole days as such: a spreadsheet stores both as decimals."""
+    """Show whole numbers, days and times as such: a spreadsheet stores all as decimals."""
     if column.dtype == pl.Float64 and ((column % 1 == 0) & (column.abs() < 2**53)).all():
         return column.cast(pl.Int64)
+    if column.dtype == pl.Datetime and (column.dt.date() == _NO_DAY).all():
+        return column.dt.time()
     if column.dtype == pl.Datetime and (column == column.dt.truncate("1d")).all():
         return column.cast(pl.Date)
     return column

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ def check_writable(target: Path) -> None:
     """
     probe = _staging(target)
     try:
+        probe.unlink(missing_ok=True)
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
@@ -31,13 +33,15 @@ def check_writable(target: Path) -> None:
 def staged(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; afterwards it is `target`, durably.
 
-    If the block fails, `target` stays as it was and the staged file is removed.
+    If the block fails, `target` stays as it was and the staged file is removed. One that a killed
+    run left is replaced: whoever publishes holds the lock of `target`.
 
     Raises:
         WriteError: if the disk is full, or writing fails.
     """
     path = _staging(target)
     try:
+        path.unlink(missing_ok=True)
         yield path
         _sync(path)
         path.replace(target)
@@ -45,11 +49,17 @@ def staged(target: Path) -> Iterator[Path]:
     except JobbatchError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or any(sign in str(error) for sign in _NO_SPACE):
+        if isinstance(error, OSError) or is_full(error):
             raise _write_error(target, error) from error
         raise
     finally:
         path.unlink(missing_ok=True)
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether an error says that a disk or a quota is full."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return full or any(sign in str(error) for sign in _NO_SPACE)
 
 
 def publish_bytes(target: Path, content: bytes) -> None:
@@ -60,7 +70,8 @@ def publish_bytes(target: Path, content: bytes) -> None:
 
 def _staging(target: Path) -> Path:
     # Short, because a target's name may already have the 255 bytes that a name can have.
-    return target.with_name(f".jobbatch-{os.getpid()}.tmp{target.suffix}")
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    return target.with_name(f".jobbatch-{digest}.tmp{target.suffix}")
 
 
 def _sync(path: Path) -> None:
@@ -74,8 +85,7 @@ def _sync(path: Path) -> None:
 
 
 def _write_error(target: Path, error: Exception) -> WriteError:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if full or any(sign in str(error) for sign in _NO_SPACE):
+    if is_full(error):
         return WriteError(f"{target} cannot be written: the disk is full. Free some space")
     reason = getattr(error, "strerror", None) or str(error)
     return WriteError(f"{target} cannot be written: {reason}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+from polars import selectors as cs
 
 from jobbatch.errors import OutputFormatError, WriteError
 from jobbatch.tables import formats
@@ -15,6 +17,7 @@ from jobbatch.tables.workbook import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, writ
 
 LIST_SEPARATOR = "; "
 """Between the items of a list in a format that has no lists."""
+_ARROW_BATCH_ROWS = 65_536
 _FLAT = (*formats.DELIMITED, ".xlsx")
 
 
@@ -24,9 +27,14 @@ def check_fits(frame: pl.LazyFrame, ending: str, n_rows: int, added_columns: int
     Raises:
         OutputFormatError: saying what does not fit, and which format does.
     """
+    schema = frame.collect_schema()
+    raw = [n for n, t in schema.items() if t == pl.Binary]
+    if raw and ending in (*_FLAT, *formats.JSON_LINES):
+        raise OutputFormatError(
+            f"{ending} cannot hold the binary columns {', '.join(raw)}: write .parquet or .arrow"
+        )
     if ending not in _FLAT:
         return
-    schema = frame.collect_schema()
     nested = [n for n, t in schema.items() if t.is_nested() and t != pl.List(pl.String)]
     if nested:
         raise OutputFormatError(
@@ -41,9 +49,8 @@ def check_fits(frame: pl.LazyFrame, ending: str, n_rows: int, added_columns: int
         )
     if len(schema) + added_columns > MAX_COLUMNS:
         raise OutputFormatError(f"more than {MAX_COLUMNS:,} columns do not fit an .xlsx sheet")
-    texts = [n for n, t in schema.items() if t == pl.String]
-    longest = frame.select(pl.col(texts).str.len_chars().max()).collect().row(0, named=True)
-    too_long = [n for n, length in longest.items() if (length or 0) > MAX_CHARACTERS]
+    longest = _flat(frame).select(cs.string().str.len_chars().max()).collect().to_dicts()
+    too_long = [n for row in longest for n, length in row.items() if (length or 0) > MAX_CHARACTERS]
     if too_long:
         raise OutputFormatError(
             f"cells of {', '.join(too_long)} are longer than the {MAX_CHARACTERS:,} characters of "
@@ -71,8 +78,7 @@ def write(
         separator: between fields of .csv.
     """
     if ending in _FLAT:
-        lists = [n for n, t in frame.collect_schema().items() if t == pl.List(pl.String)]
-        frame = frame.with_columns(pl.col(lists).list.join(LIST_SEPARATOR))
+        frame = _flat(frame)
     if ending == ".parquet":
         frame.sink_parquet(path, metadata=dict(metadata))
     elif ending in formats.DELIMITED:
@@ -82,7 +88,14 @@ def write(
     elif ending in formats.JSON_LINES:
         frame.sink_ndjson(path, check_extension=False)
     else:
-        frame.sink_ipc(path)
+        # Left to itself, Polars cuts batches where its threads happened to be, and writes string
+        # views, whose buffers show in which order titles were met.
+        plain = pl.CompatLevel.oldest()
+        frame.sink_ipc(path, record_batch_size=_ARROW_BATCH_ROWS, compat_level=plain)
+
+
+def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.with_columns(cs.by_dtype(pl.List(pl.String)).list.join(LIST_SEPARATOR))
 
 
 def _write_delimited(
@@ -92,7 +105,8 @@ def _write_delimited(
     csv.writer(line, delimiter=separator, lineterminator="\n").writerow(headers)
     with path.open("wb") as file:
         file.write(line.getvalue().encode())
-        frame.sink_csv(file, include_header=False, separator=separator)
+        texts = frame.with_columns(cs.duration().dt.to_string("iso"), cs.time().cast(pl.String))
+        texts.sink_csv(file, include_header=False, separator=separator)
 
 
 def verify(path: Path, ending: str, n_rows: int, columns: Sequence[str]) -> None:
@@ -109,7 +123,7 @@ def verify(path: Path, ending: str, n_rows: int, columns: Sequence[str]) -> None
         separator = "\t" if ending == ".tsv" else ","
         frame = pl.scan_csv(path, separator=separator, infer_schema=False, glob=False)
     elif ending in formats.JSON_LINES:
-        frame = pl.scan_lines(path)
+        frame = pl.scan_lines(glob.escape(str(path)))
     else:
         frame = pl.scan_ipc(path, glob=False)
     found = frame.select(pl.len()).collect().item()

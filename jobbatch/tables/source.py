@@ -14,16 +14,19 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from jobbatch import errors
-from jobbatch.errors import InputError, PasswordError, ResourceError, UsageError
+from jobbatch.errors import InputError, PasswordError, ResourceError, UsageError, WriteError
 from jobbatch.tables import formats
 from jobbatch.tables.convert import Request, Sheet
 from jobbatch.tables.header_row import clean_headers
+from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 1_800
 _BLOCK = 1 << 20
@@ -68,7 +71,7 @@ def open_table(
 
     Raises:
         InputError: if the file is missing, unreadable or not what its name says.
-        PasswordError, ResourceError, TitleColumnError, UsageError: as their names say.
+        PasswordError, ResourceError, TitleColumnError, UsageError, WriteError: as their names say.
     """
     ending = formats.readable(path)
     if not path.is_file():
@@ -78,14 +81,27 @@ def open_table(
     try:
         if ending in formats.DELIMITED:
             return _open_delimited(path, workspace, ending, encoding)
-        return _scan(path, ending)
+        return _scan(_plainly_named(path, workspace), ending)
     except (pl.exceptions.PolarsError, OSError) as error:
+        if is_full(error):
+            raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _plainly_named(path: Path, workspace: Path) -> Path:
+    """Return the path, or a link to it if its name is not UTF-8, as the parsers need it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        link = workspace / f"input{path.suffix}"
+        link.symlink_to(path.absolute())
+        return link
+    return path
 
 
 def _scan(path: Path, ending: str) -> Table:
@@ -100,29 +116,62 @@ def _scan(path: Path, ending: str) -> Table:
 
 def _open_delimited(path: Path, workspace: Path, ending: str, encoding: str | None) -> Table:
     text = _as_utf8(path, workspace, encoding)
-    head = _first_line_of(text)
-    if not head.strip():
+    with text.open(encoding="utf-8-sig", newline="\n") as file:
+        head = file.read(_BLOCK)
+    try:
+        found = _header_rows(head, "\t" if ending == ".tsv" else ",;\t|")
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: the header is malformed (a quote left open, or lines that end with CR "
+            "alone?). Save it again as .csv"
+        ) from error
+    if not found:
         raise InputError(f"{path} is empty")
-    separator = "\t" if ending == ".tsv" else max(",;\t|", key=head.count)
-    cells = next(csv.reader(io.StringIO(head), delimiter=separator))
-    columns, headers = clean_headers(cells)
+    header = max(found, key=lambda row: len(row.cells))
+    columns, headers = clean_headers(header.cells)
     frame = pl.scan_csv(
-        text,
-        separator=separator,
-        infer_schema=False,
-        new_columns=columns,
+        _plainly_named(text, workspace),
+        separator=header.separator,
+        has_header=False,
+        skip_lines=header.last_line,
+        schema=dict.fromkeys(columns, pl.String),
+        missing_columns="insert",
         glob=False,
-        empty_string_is_null=False,
     )
-    return Table(frame=frame, headers=tuple(headers), separator=separator)
+    return Table(frame=frame, headers=tuple(headers), separator=header.separator)
 
 
-def _first_line_of(path: Path) -> str:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline(_BLOCK)
-        while line.count('"') % 2 and (more := file.readline(_BLOCK)):
-            line += more
-    return line
+@dataclass(frozen=True, slots=True)
+class _HeaderRow:
+    """The first row that is not blank, with one way to separate its cells."""
+
+    separator: str
+    cells: list[str]
+    last_line: int
+
+
+def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
+    """Return the header for each separator with which it can be read; none if all is blank.
+
+    Raises:
+        csv.Error: if it can be read with none.
+    """
+    found: list[_HeaderRow] = []
+    faults: list[csv.Error] = []
+    for separator in separators:
+        # Lines end where they do for Polars, which skips so many.
+        lines = io.StringIO(head, newline="\n")
+        rows = csv.reader(lines, delimiter=separator, strict=True)
+        try:
+            cells = next((row for row in rows if any(map(str.strip, row))), None)
+        except csv.Error as error:
+            faults.append(error)
+            continue
+        if cells is not None:
+            found.append(_HeaderRow(separator, cells, rows.line_num))
+    if faults and not found:
+        raise faults[0]
+    return found
 
 
 def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
@@ -133,18 +182,21 @@ def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
         encoding = "utf-16"
     try:
         codec = codecs.lookup(encoding or "utf-8")
+        "x".encode(codec.name)  # refuses codecs that are not of text, as 'hex'
     except LookupError as error:
         raise UsageError(f"--encoding {encoding}: there is no such encoding") from error
     decoder = codec.incrementaldecoder("strict")
     copy = workspace / "utf8.csv"
     offset = 0
     with path.open("rb") as source, copy.open("wb") as target:
-        while block := source.read(_BLOCK):
+        for block in chain(iter(partial(source.read, _BLOCK), b""), [b""]):
+            start_of_text = offset - len(decoder.getstate()[0])
             try:
-                text = decoder.decode(block)
+                text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
+                where = start_of_text + error.start
                 raise InputError(
-                    f"{path} is not {codec.name}: byte {offset + error.start} does not decode. "
+                    f"{path} is not {codec.name}: byte {where} does not decode. "
                     "Name its encoding, for example --encoding latin-1"
                 ) from error
             if codec.name != "utf-8":
@@ -158,7 +210,8 @@ def _open_spreadsheet(
 ) -> Table:
     _check_signature(path)
     target = workspace / "sheet.arrow"
-    request = Request(source=str(path), target=str(target), sheet=sheet, title_column=title_column)
+    source = str(_plainly_named(path, workspace))
+    request = Request(source=source, target=str(target), sheet=sheet, title_column=title_column)
     answer = _run_converter(path, request)
     if "error" in answer:
         raise getattr(errors, str(answer["error"]))(answer["message"])

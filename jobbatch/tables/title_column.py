@@ -1,7 +1,8 @@
 """Finds the column of job titles by its header and its content.
 
 A column's score is the header's worth (0 to 2) plus the share of its cells that hold a word for a
-role (0 to 1). One column must lead clearly; a salutation column 'Title' (Mr, Mrs) does not mislead.
+role (0 to 1), less what the share of its cells that are salutations takes away: a column 'Title' of
+Mr and Mrs does not mislead. One column must lead clearly.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 import polars as pl
+from polars import selectors as cs
 
 from jobbatch.errors import TitleColumnError
 
@@ -43,6 +45,12 @@ _ROLE = (
     r"ingénieur|chargée?|gérante?|gerente|jefe|jefa|directora?|dueñ[oa]|ingeniero|responsabile|"
     r"direttore|titolare|impiegat[oa]|diretora?|analista|eigenaar|hoofd|medewerker|dyrektor|"
     r"kierownik)\b"
+)
+
+
+_SALUTATION = (
+    r"(?i)^\s*(?:mr|mrs|ms|miss|mx|dr|prof|sir|madam|herr|frau|m|mme|mlle|monsieur|madame|sr|sra|"
+    r"srta|sig|dhr|mevr)\.?\s*$"
 )
 
 
@@ -111,11 +119,19 @@ def _asked_column(names: Sequence[str], headers: Sequence[str], asked: str, wher
 def _scores(frame: pl.LazyFrame, names: Sequence[str], headers: Sequence[str]) -> list[float]:
     schema = frame.collect_schema()
     text = [n for n in names if schema[n] in (pl.String, pl.Categorical)]
-    sample = frame.select(text).head(SAMPLE_ROWS)
-    with_role = [
-        pl.col(n).cast(pl.String).str.contains(_ROLE).fill_null(value=False).sum()
-        / pl.col(n).is_not_null().sum().clip(1)
-        for n in text
+    # Selectors, since pl.col takes '*' and '^...$' for patterns.
+    sample = frame.select(cs.by_name(*text)).head(SAMPLE_ROWS).collect()
+    roles, salutations = _shares(sample, _ROLE), _shares(sample, _SALUTATION)
+    return [
+        (header_worth(h) + roles.get(n, 0.0)) * (1 - salutations.get(n, 0.0))
+        for n, h in zip(names, headers, strict=True)
     ]
-    shares = sample.select(with_role).collect().row(0, named=True) if text else {}
-    return [header_worth(h) + shares.get(n, 0.0) for n, h in zip(names, headers, strict=True)]
+
+
+def _shares(sample: pl.DataFrame, pattern: str) -> dict[str, float]:
+    """Return which share of each column's cells holds the pattern."""
+    return {
+        c.name: int(c.cast(pl.String).str.contains(pattern).sum())
+        / max(c.len() - c.null_count(), 1)
+        for c in sample
+    }

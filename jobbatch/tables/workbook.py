@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import xlsxwriter
+from polars import selectors as cs
 
 from jobbatch.errors import WriteError
 
@@ -35,7 +36,8 @@ def write_workbook(
     """Write one sheet: bold, frozen headers, then the frame's rows.
 
     Raises:
-        WriteError: if the file cannot be written, or its archive is damaged.
+        OSError: if the file cannot be written.
+        WriteError: if its archive is damaged.
     """
     options = {"constant_memory": True, "nan_inf_to_errors": True}
     try:
@@ -46,7 +48,7 @@ def write_workbook(
             sheet = book.add_worksheet("labels")
             _Rows(sheet, book, frame, headers).write()
     except xlsxwriter.exceptions.FileCreateError as error:
-        raise WriteError(f"{path} cannot be written: {error}") from error
+        raise error.args[0] from error  # the OSError that it wraps
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise WriteError(f"{path}: part {damaged} came out damaged: run it again")
@@ -68,6 +70,8 @@ class _Rows:
         self._bold = book.add_format({"bold": True})
         self._day = book.add_format({"num_format": "yyyy-mm-dd"})
         self._moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        self._time = book.add_format({"num_format": "hh:mm:ss"})
+        self._span = book.add_format({"num_format": "[h]:mm:ss"})
 
     def write(self) -> None:
         schema = self._frame.collect_schema()
@@ -78,7 +82,7 @@ class _Rows:
         self._sheet.freeze_panes(1, 0)
         row = 1
         plain = self._frame.with_columns(
-            pl.col(name).cast(pl.String)
+            cs.by_name(name).cast(pl.String)
             for name, dtype in schema.items()
             if not dtype.is_numeric() and dtype not in _NATIVE
         )
@@ -99,6 +103,10 @@ class _Rows:
             self._write_date(row, column, cell, self._moment)
         elif isinstance(cell, dt.date):
             self._write_date(row, column, cell, self._day)
+        elif isinstance(cell, dt.time):
+            self._sheet.write_datetime(row, column, cell, self._time)
+        elif isinstance(cell, dt.timedelta):
+            self._sheet.write_datetime(row, column, cell, self._span)
         elif (isinstance(cell, int) and abs(cell) >= _EXACT_INTEGERS) or (
             isinstance(cell, float) and not math.isfinite(cell)
         ):
@@ -113,4 +121,10 @@ class _Rows:
             self._sheet.write_datetime(row, column, cell, form)
 
 
-_NATIVE = (pl.String, pl.Boolean, pl.Date, pl.Datetime("us"), pl.Datetime("ms"), pl.Datetime("ns"))
+_NATIVE = (
+    pl.String,
+    pl.Boolean,
+    pl.Date,
+    pl.Time,
+    *(kind(unit) for kind in (pl.Datetime, pl.Duration) for unit in ("ms", "us", "ns")),
+)

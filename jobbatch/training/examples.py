@@ -1,0 +1,75 @@
+"""Tokenised titles with their targets, and the batches that training and scoring take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import RobertaForSequenceClassification
+
+from jobbatch import batches
+from jobbatch.tokenizer import TokenIds
+
+SCORING_BUDGET = 8_192
+"""Tokens per batch when scoring without gradients."""
+_POOL = 16
+"""Batches whose titles are sorted by length among themselves: little padding, still shuffled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Titles to train on or to validate with.
+
+    Attributes:
+        tokens: their token ids.
+        targets: bool (n, n_labels).
+    """
+
+    tokens: TokenIds
+    targets: NDArray[np.bool_]
+
+
+def shuffled_batches(
+    lengths: NDArray[np.int64], batch_size: int, seed: Sequence[int]
+) -> list[NDArray[np.intp]]:
+    """Return one epoch's batches of row indices, each of titles of like length.
+
+    Args:
+        lengths: int64 (n,), tokens of each title.
+        batch_size: titles in a batch; the last one may have fewer.
+        seed: the same gives the same batches.
+    """
+    random = np.random.default_rng(list(seed))
+    order = random.permutation(lengths.size)
+    pools = np.split(order, range(_POOL * batch_size, order.size, _POOL * batch_size))
+    in_order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
+    cut = np.split(in_order, range(batch_size, order.size, batch_size))
+    return [cut[i] for i in random.permutation(len(cut))]
+
+
+def padded(
+    tokens: TokenIds, rows: NDArray[np.intp], pad_id: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return token ids and attention mask of `rows`, both int64 (n_rows, longest)."""
+    lengths = tokens.lengths[rows]
+    ids = np.full((rows.size, int(lengths.max())), pad_id, np.int64)
+    mask = np.arange(ids.shape[1]) < lengths[:, None]
+    starts = (np.cumsum(tokens.lengths) - tokens.lengths)[rows]
+    ids[mask] = tokens.flat[(starts[:, None] + np.arange(ids.shape[1]))[mask]]
+    return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
+
+
+def probabilities(model: RobertaForSequenceClassification, tokens: TokenIds) -> NDArray[np.float64]:
+    """Return the float32 network's probabilities, float64 (n, n_labels), in the titles' order."""
+    result = np.empty((tokens.lengths.size, model.config.num_labels), np.float64)
+    model.train(mode=False)
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for rows in batches.of_equal_length(tokens.lengths, SCORING_BUDGET):
+            ids = torch.from_numpy(tokens.rectangle(rows)).to(device)
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            result[rows] = torch.sigmoid(logits.double()).cpu().numpy()
+    return result

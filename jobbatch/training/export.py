@@ -1,0 +1,238 @@
+"""Adds an ONNX graph to a model folder, once it was shown to answer as the PyTorch model does.
+
+The graph is checked on the recipe's titles through the very class that labels, in a candidate
+folder of its own. A graph that fails leaves nothing behind; one that passes arrives together
+with its manifest, by exchanging the whole folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from jobbatch import config
+from jobbatch.classifier import ONNX_FILE
+from jobbatch.config import ExportRecipe
+from jobbatch.errors import ModelError, ParityError, UsageError
+from jobbatch.labels import LabelSet
+from jobbatch.model import OpenOptions, TitleModel
+from jobbatch.runs import exclusive
+from jobbatch.scores import DECIMALS
+from jobbatch.training import encoder
+from jobbatch.training.evaluation import decide
+from jobbatch.training.examples import probabilities
+from jobbatch.training.folder import versions
+from jobbatch.training.graph import make_graph
+from jobbatch.training.safety import architecture
+from jobbatch.training.staging import recover, staged_folder
+from jobbatch.weights import ModelFolder, write_manifest
+
+LIBRARIES = ("optimum", "optimum-onnx", "onnx")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How close a graph is to its PyTorch model.
+
+    Attributes:
+        device: where the graph ran.
+        titles: distinct titles compared.
+        largest_difference: of a probability, beyond what rounding to 4 decimals explains.
+        changed: titles whose label set differs.
+    """
+
+    device: Literal["cpu", "cuda"]
+    titles: int
+    largest_difference: float
+    changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportReport:
+    """What was added to the folder.
+
+    Attributes:
+        model: the folder.
+        file: the graph, relative to it.
+        bytes: its size.
+        precision: of its weights.
+        target: the device that it is for.
+        parity: how close it is.
+        seconds: spent.
+    """
+
+    model: Path
+    file: str
+    bytes: int
+    precision: str
+    target: str
+    parity: Parity
+    seconds: float
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Return the report as JSON can hold it."""
+        return asdict(self) | {"model": str(self.model)}
+
+    def summary_lines(self) -> list[str]:
+        """Return the report for a person."""
+        parity = self.parity
+        lines = [
+            f"{self.model / self.file}: {self.precision}, {self.bytes / 2**20:.1f} MiB",
+            f"against PyTorch on {parity.titles:,} titles:",
+            f"  probabilities differ by at most {parity.largest_difference:.5f}",
+            f"  {parity.changed:,} label sets changed",
+        ]
+        if parity.device != self.target:
+            lines.append(f"checked on the {parity.device}: there is no {self.target} device here")
+        return lines
+
+
+def load_recipe(path: Path) -> ExportRecipe:
+    """Return the recipe in a TOML file; its paths start from the file's folder.
+
+    Raises:
+        UsageError: naming every fault.
+    """
+    values = config.load_toml(path)
+    recipe = config.from_mapping(
+        ExportRecipe, values, where=str(path), relative_to=path.absolute().parent
+    )
+    fitting = {"cpu": ("fp32", "int8"), "cuda": ("fp32", "fp16")}
+    if recipe.precision not in fitting[recipe.target]:
+        raise UsageError(
+            f"{path}: {recipe.precision} does not run, or not well, on target {recipe.target}; "
+            f"choose {' or '.join(fitting[recipe.target])}"
+        )
+    return recipe
+
+
+def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
+    """Add the graph that the recipe describes to a model folder.
+
+    Args:
+        model: the folder; it stays as it was unless the graph passes.
+        recipe: what to make and how close it must be.
+
+    Raises:
+        ModelError: if the folder is not whole, or its config.json is refused.
+        ParityError: if the graph differs by more than the recipe allows.
+        UsageError: if the recipe's titles cannot be read.
+        LockedError: if another run works on the folder.
+    """
+    started = time.monotonic()
+    titles = _titles(recipe.parity_titles)
+    with exclusive(model), tempfile.TemporaryDirectory() as temporary:
+        workspace = Path(temporary)
+        recover(model)
+        folder = ModelFolder(model)
+        folder.verify()
+        configuration = folder.read("config.json")
+        architecture(configuration, str(model))
+        graph = make_graph(configuration, folder.read("model.safetensors"), recipe, workspace)
+        parity = _parity(folder, graph, recipe, titles, workspace / "candidate")
+        _require(parity, recipe)
+        file = ONNX_FILE[recipe.target]
+        with staged_folder(model) as staged:
+            shutil.copytree(model, staged, symlinks=True, dirs_exist_ok=True)
+            _add(staged, file, graph)
+            _note(staged / "metrics.json", file, recipe, parity)
+            known = {**folder.manifest.versions, **versions(LIBRARIES)}
+            write_manifest(staged, replace(folder.manifest, versions=known))
+    return ExportReport(
+        model=model,
+        file=file,
+        bytes=len(graph),
+        precision=recipe.precision,
+        target=recipe.target,
+        parity=parity,
+        seconds=round(time.monotonic() - started, 2),
+    )
+
+
+def _titles(path: Path) -> pl.DataFrame:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the recipe's parity_titles {path} cannot be read: {error}") from error
+    titles = [line for line in lines if line.strip()]
+    if not titles:
+        raise UsageError(f"the recipe's parity_titles {path} has no titles")
+    return pl.DataFrame({"title": titles})
+
+
+def _parity(
+    folder: ModelFolder, graph: bytes, recipe: ExportRecipe, titles: pl.DataFrame, candidate: Path
+) -> Parity:
+    device: Literal["cpu", "cuda"] = recipe.target if torch.cuda.is_available() else "cpu"
+    candidate.mkdir()
+    for name in ("config.json", "tokenizer.json", "decisions.json"):
+        (candidate / name).write_bytes(folder.read(name))
+    _add(candidate, ONNX_FILE[device], graph)
+    write_manifest(candidate, folder.manifest)
+    try:
+        opened = TitleModel(candidate, OpenOptions(device=device))
+        keys = titles.select(pl.col("title"), key=opened.normaliser.key("title"))["key"]
+        distinct = keys.unique().sort().to_list()
+        answers = opened.score(distinct)["probabilities"].to_numpy().astype(np.float64)
+    except ModelError as error:
+        raise ParityError(f"the exported graph does not work: {error}") from error
+    expected = _expected(folder, distinct)
+    names = folder.manifest.labels
+    sets = [decide(opened.decisions, p, names).hot for p in (expected, answers)]
+    difference = float(np.abs(expected - answers).max()) - 0.5 * 10**-DECIMALS
+    return Parity(
+        device=device,
+        titles=len(distinct),
+        largest_difference=round(max(0.0, difference), 6),
+        changed=int((sets[0] != sets[1]).any(axis=1).sum()),
+    )
+
+
+def _expected(folder: ModelFolder, keys: Sequence[str]) -> NDArray[np.float64]:
+    options = encoder.EncoderOptions(base=str(folder.path.absolute()), prune_vocabulary=False)
+    network = encoder.build(options, LabelSet(folder.manifest.labels), (), seed=0)
+    return probabilities(network.model, network.tokens(keys))
+
+
+def _require(parity: Parity, recipe: ExportRecipe) -> None:
+    faults = []
+    if not parity.largest_difference <= recipe.max_difference:
+        faults.append(
+            f"a probability differs by {parity.largest_difference:.5f}, allowed are "
+            f"{recipe.max_difference}"
+        )
+    allowed = recipe.max_changed_share * parity.titles
+    if parity.changed > allowed:
+        faults.append(
+            f"{parity.changed} of {parity.titles} titles get other labels, allowed are "
+            f"{int(allowed)}"
+        )
+    if faults:
+        raise ParityError(
+            f"the {recipe.precision} graph differs from its PyTorch model: {'; '.join(faults)}. "
+            "The model folder is unchanged"
+        )
+
+
+def _add(folder: Path, file: str, graph: bytes) -> None:
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(graph)
+
+
+def _note(metrics: Path, file: str, recipe: ExportRecipe, parity: Parity) -> None:
+    figures = json.loads(metrics.read_bytes()) if metrics.is_file() else {}
+    exported = {"precision": recipe.precision, "fused": recipe.fuse, **asdict(parity)}
+    figures["onnx"] = figures.get("onnx", {}) | {file: exported}
+    text = json.dumps(figures, indent=2, ensure_ascii=False) + "\n"
+    metrics.write_text(text, encoding="utf-8")

@@ -1,0 +1,110 @@
+"""Writes the files of a freshly trained model folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import polars as pl
+
+import jobbatch
+from jobbatch.config import TrainSettings
+from jobbatch.decisions import Decisions
+from jobbatch.training import card
+from jobbatch.training.dataset import Dataset
+from jobbatch.training.encoder import Encoder
+from jobbatch.training.evaluation import Evaluation
+from jobbatch.training.examples import probabilities
+from jobbatch.training.fitting import FitReport
+from jobbatch.weights import Canary, Manifest, write_manifest
+
+CANARY_TITLES = (
+    "Chief Lighthouse Officer",
+    "Co-Owner of a Kite Factory",
+    "Vice President, Tunnel Acoustics",
+    "Director of Paper Boats",
+    "Moss Garden Manager",
+    "Apprentice Bell Tuner",
+    "Lead Snowflake Inspector",
+    "Head of Umbrella Repairs",
+    "Assistant to the Chief Puzzle Officer",
+    "Deputy Manager, Echo Archive",
+)
+"""Made up, so that none can be in anybody's data."""
+LIBRARIES = ("jobbatch", "torch", "transformers", "tokenizers", "numpy", "polars")
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that a model folder is written from."""
+
+    network: Encoder
+    decisions: Decisions
+    data: Dataset
+    settings: TrainSettings
+    test: Evaluation
+    fit: FitReport
+
+
+def write(folder: Path, contents: Contents) -> None:
+    """Fill the empty `folder`; its manifest comes last."""
+    contents.network.save(folder)
+    (folder / "decisions.json").write_bytes(contents.decisions.to_json())
+    metrics = {"test": asdict(contents.test), "fit": asdict(contents.fit)}
+    (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
+    (folder / "train.toml").write_text(_toml(contents.settings), encoding="utf-8")
+    text = card.text(
+        contents.settings.out.name, contents.network.base, contents.data, contents.test
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_manifest(folder, _manifest(contents))
+
+
+def versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the installed versions of distributions."""
+    known = {"jobbatch": jobbatch.__version__}
+    return {name: known.get(name) or metadata.version(name) for name in names}
+
+
+def _manifest(contents: Contents) -> Manifest:
+    normaliser = contents.data.normaliser
+    titles = pl.DataFrame({"title": CANARY_TITLES})
+    keys = titles.select(normaliser.key("title")).to_series().to_list()
+    scores = probabilities(contents.network.model, contents.network.tokens(keys)).round(6)
+    return Manifest(
+        name=contents.settings.out.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        labels=contents.data.labels.names,
+        normaliser=normaliser,
+        normaliser_version=normaliser.version,
+        versions=versions(LIBRARIES),
+        data={contents.settings.data.name: contents.data.sha256},
+        canaries=tuple(
+            Canary(title=title, probabilities=tuple(row))
+            for title, row in zip(CANARY_TITLES, scores.tolist(), strict=True)
+        ),
+        files={},
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _toml(settings: TrainSettings) -> str:
+    """Return the settings as TOML; of paths the last part, since folders differ by machine."""
+    lines = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if field.name == "base" and value is not None and Path(value).is_dir():
+            value = Path(value).resolve().name
+        if isinstance(value, Path):
+            value = value.name
+        if value is not None:
+            # JSON's strings, numbers, booleans and lists of strings are TOML's.
+            shown = list(value) if isinstance(value, tuple) else value
+            lines.append(f"{field.name} = {json.dumps(shown, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,161 @@
+"""Labelled tables of every layout, their contradictions, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from jobbatch.config import TrainSettings
+from jobbatch.errors import UsageError
+from jobbatch.labels import JOB_LEVELS, LabelSet
+from jobbatch.training import dataset
+from tests.tinymodel import own_titles
+
+pytestmark = pytest.mark.train
+
+
+def load(tmp_path: Path, frame: pl.DataFrame, **changes: object) -> dataset.Dataset:
+    path = tmp_path / "data.parquet"
+    frame.write_parquet(path)
+    settings = TrainSettings(data=path, out=tmp_path / "out", **changes)  # type: ignore[arg-type]
+    return dataset.load(settings, tmp_path)
+
+
+def test_several_label_columns_are_found_by_their_headers(tmp_path: Path) -> None:
+    data = load(tmp_path, own_titles())
+    assert data.report.label_columns == ("Column 1", "Column 2")
+    assert data.report.title_column == "Job Title"
+    assert data.labels.names == JOB_LEVELS
+    assert (data.report.rows, data.report.distinct, data.report.conflicts) == (63, 63, 0)
+    both = data.row_labels[data.row_keys.index("owner / manager , kite shed")]
+    assert both == ("Owner", "Manager")
+    assert data.report.support["Owner"] == 18
+
+
+@pytest.mark.parametrize("header", ["label", "Labels", "level", "Job Level", "label 1"])
+def test_one_label_column_is_found_by_its_header(tmp_path: Path, header: str) -> None:
+    frame = pl.DataFrame({"title": ["red hat", "blue hat"], header: ["red", "blue"]})
+    assert load(tmp_path, frame).row_labels == (("red",), ("blue",))
+
+
+def test_a_column_per_label_holds_flags(tmp_path: Path) -> None:
+    flags = {"Manager": [1, 0, 1], "Director": ["0", "TRUE", "1.0"], "note": ["a", "b", "c"]}
+    frame = pl.DataFrame({"title": ["x shed", "y shed", "z shed"], **flags})
+    data = load(tmp_path, frame)
+    assert data.row_labels == (("Manager",), ("Director",), ("Director", "Manager"))
+
+
+def test_asked_flag_columns_may_have_any_name(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["x shed", "y shed"], "red": [1, 0], "blue": [1, 1]})
+    data = load(tmp_path, frame, label_columns=("red", "Blue"))
+    assert data.labels.names == ("blue", "red")
+    assert data.row_labels == (("blue", "red"), ("blue",))
+
+
+def test_a_delimiter_splits_cells(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["x shed", "y shed"], "dept": ["a; b ;", "b"]})
+    data = load(tmp_path, frame, label_columns=("dept",), delimiter=";")
+    assert data.row_labels == (("a", "b"), ("b",))
+
+
+def test_list_columns_are_read(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["x shed", "y shed"], "labels": [["a", None, "b"], ["b"]]})
+    assert load(tmp_path, frame).row_labels == (("a", "b"), ("b",))
+
+
+def test_case_and_spaces_make_no_new_label(tmp_path: Path) -> None:
+    labels = ["manager", "MANAGER ", "kite  lead", "Kite lead", "Kite lead"]
+    frame = pl.DataFrame({"title": [f"{c} shed" for c in "abcde"], "label": labels})
+    assert load(tmp_path, frame).labels.names == ("Manager", "Kite lead")
+
+
+def test_contradictions_are_reported_and_the_majority_is_kept() -> None:
+    known = LabelSet(("a", "b"))
+    rows = [
+        ("x", ("a",)),
+        ("x", ("b",)),
+        ("x", ("a",)),
+        ("y", ("b",)),
+        ("y", ("a",)),
+        ("z", ("b",)),
+    ]
+    merged, conflicts = dataset.merge(rows, known)
+    assert merged == {"x": ("a",), "y": ("a", "b"), "z": ("b",)}
+    assert [c.key for c in conflicts] == ["x", "y"]
+    assert conflicts[0].label_sets == (("a",), ("b",))
+
+
+def test_rows_of_a_contradiction_all_stay(tmp_path: Path) -> None:
+    titles = ["Kite Shed", "kite shed!", "kite  shed", "moss shed"]
+    data = load(tmp_path, pl.DataFrame({"title": titles, "label": ["a", "a", "b", "b"]}))
+    assert data.keys == ("kite shed", "moss shed")
+    assert data.key_labels == (("a",), ("b",))
+    assert data.row_labels == (("a",), ("a",), ("b",), ("b",))
+    assert data.report.conflicts == 1
+    assert data.report.examples[0].label_sets == (("a",), ("b",))
+
+
+def test_rows_without_label_or_title_are_counted(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"title": ["kite", None, " ", "moss", "tin"], "label": ["a", "a", "b", None, "b"]}
+    )
+    report = load(tmp_path, frame).report
+    assert (report.rows, report.unlabelled, report.blank) == (2, 1, 2)
+    assert report.rare_labels == ("a", "b")
+
+
+def test_one_label_is_too_few(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["kite", "moss"], "label": ["a", "A"]})
+    with pytest.raises(UsageError, match="two labels or more, found a"):
+        load(tmp_path, frame)
+
+
+def test_no_label_at_all_is_too_few(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"title": ["kite"], "label": [None]}, schema_overrides={"label": pl.String}
+    )
+    with pytest.raises(UsageError, match="found none"):
+        load(tmp_path, frame)
+
+
+def test_missing_label_columns_are_an_error_that_lists_the_columns(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["kite"], "dept": ["a"]})
+    with pytest.raises(UsageError, match="'title', 'dept'"):
+        load(tmp_path, frame)
+    with pytest.raises(UsageError, match="'team': there is no such column"):
+        load(tmp_path, frame, label_columns=("team",))
+
+
+def test_the_normaliser_is_the_one_asked_for(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["Kite 7"], "label": ["a"]})
+    with pytest.raises(UsageError):
+        load(tmp_path, frame)
+    frame = pl.DataFrame({"title": ["Kite 7", "moss"], "label": ["a", "b"]})
+    assert load(tmp_path, frame, remove_digits=True).keys == ("kite", "moss")
+
+
+def test_label_order_does_not_depend_on_the_process(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": [f"{c} shed" for c in "abcdef"], "label": list("fbdace")})
+    frame.write_parquet(tmp_path / "data.parquet")
+    code = (
+        "from pathlib import Path; from jobbatch.config import TrainSettings as S;"
+        "from jobbatch.training import dataset as d;"
+        "print(d.load(S(data=Path('data.parquet'), out=Path('o')), Path('.')).labels.names)"
+    )
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert answers == {"('a', 'b', 'c', 'd', 'e', 'f')\n"}

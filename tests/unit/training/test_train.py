@@ -1,0 +1,172 @@
+"""Training end to end: the folder that comes out of it, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from jobbatch.config import TrainSettings
+from jobbatch.decisions import Decisions
+from jobbatch.errors import LockedError, OutputError, UsageError
+from jobbatch.labels import JOB_LEVELS
+from jobbatch.runs import exclusive
+from jobbatch.training import dataset, train
+from jobbatch.training.evaluation import evaluate
+from jobbatch.training.folder import CANARY_TITLES
+from jobbatch.training.train import TrainReport
+from jobbatch.weights import ModelFolder
+from tests.tinymodel import contents
+
+pytestmark = pytest.mark.train
+
+Trained = tuple[Path, TrainReport]
+MakeSettings = Callable[..., TrainSettings]
+
+
+def test_the_folder_is_whole(trained: Trained) -> None:
+    folder = ModelFolder(trained[0])
+    folder.verify()
+    assert set(folder.manifest.files) == {
+        "README.md",
+        "config.json",
+        "decisions.json",
+        "metrics.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "train.toml",
+    }
+    assert folder.manifest.name == "tiny"
+    assert folder.manifest.labels == JOB_LEVELS
+    assert set(folder.manifest.data) == {"labelled.csv"}
+    assert [c.title for c in folder.manifest.canaries] == list(CANARY_TITLES)
+    assert len(CANARY_TITLES) == 10
+
+
+def test_nothing_names_this_machine(trained: Trained) -> None:
+    for name, content in contents(trained[0]).items():
+        assert str(trained[0].parent).encode() not in content, name
+        assert str(Path.home()).encode() + b"/" not in content, name
+
+
+def test_the_settings_can_be_read_again(trained: Trained) -> None:
+    fields = tomllib.loads((trained[0] / "train.toml").read_text())
+    assert fields["data"] == "labelled.csv"
+    assert (fields["base"], fields["out"]) == ("tiny", "tiny")
+    assert (fields["epochs"], fields["expand"], fields["label_columns"]) == (6, True, [])
+
+
+def test_the_figures_are_those_of_the_written_model(
+    trained: Trained, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder, report = trained
+    settings = make_settings(folder)
+    data = dataset.load(settings, tmp_path)
+    targets = data.labels.encode(data.key_labels)
+    parts = train._split(data, targets, settings)
+    keys = [data.keys[i] for i in parts.test]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    logits = model(**tokenizer(keys, padding=True, return_tensors="pt")).logits
+    chosen = Decisions.from_json((folder / "decisions.json").read_bytes())
+    got = evaluate(
+        targets[parts.test], logits.sigmoid().double().detach().numpy(), chosen, data.labels.names
+    )
+    assert got.micro_f1 == pytest.approx(report.test.micro_f1)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test"]["micro_f1"] == report.test.micro_f1
+    assert metrics["fit"]["best_epoch"] == report.fit.best_epoch
+
+
+def test_canaries_are_the_models_own_answers(trained: Trained) -> None:
+    canaries = ModelFolder(trained[0]).manifest.canaries
+    table = np.array([c.probabilities for c in canaries])
+    assert table.shape == (10, 6)
+    assert ((table > 0) & (table < 1)).all()
+    assert np.unique(table.round(4), axis=0).shape[0] > 3
+
+
+def test_the_order_of_the_job_levels_is_declared(trained: Trained) -> None:
+    chosen = Decisions.from_json((trained[0] / "decisions.json").read_bytes())
+    assert chosen.order == JOB_LEVELS
+
+
+def test_other_labels_have_no_order(
+    make_settings: MakeSettings, tmp_path: Path, labelled: Path
+) -> None:
+    frame = pl.read_csv(labelled).with_columns(label=pl.col("Column 1").str.slice(0, 1))
+    frame.select("Job Title", "label").write_csv(tmp_path / "other.csv")
+    settings = make_settings(tmp_path / "other", data=tmp_path / "other.csv", epochs=1)
+    report = train.train(settings)
+    chosen = Decisions.from_json((tmp_path / "other" / "decisions.json").read_bytes())
+    assert chosen.order == ()
+    assert report.to_json_dict()["test"]["rows"] == report.test.rows
+
+
+def test_the_report_names_what_matters(trained: Trained) -> None:
+    text = "\n".join(trained[1].summary_lines())
+    assert "63 labelled rows, 63 distinct titles" in text
+    assert "tensorboard --logdir" in text
+    assert sum(trained[1].sizes) == 63
+
+
+def test_contradictions_are_in_the_report(
+    make_settings: MakeSettings, tmp_path: Path, labelled: Path
+) -> None:
+    frame = pl.read_csv(labelled)
+    other = frame.head(1).with_columns(pl.lit("Manager").alias("Column 1"))
+    blank = frame.head(1).with_columns(pl.lit(None, pl.String).alias("Column 1"))
+    rare = frame.head(1).with_columns(
+        pl.lit("Quartz Polisher").alias("Job Title"), pl.lit("Rare").alias("Column 1")
+    )
+    pl.concat([frame, other, blank, rare]).write_csv(tmp_path / "more.csv")
+    settings = make_settings(tmp_path / "out", data=tmp_path / "more.csv", epochs=1)
+    text = "\n".join(train.train(settings).summary_lines())
+    assert "1 titles contradict themselves, as 'chief moss officer'" in text
+    assert "1 rows without label" in text
+    assert "fewer than two rows have: Rare" in text
+
+
+def test_the_checkpoints_are_gone_and_the_logs_stay(trained: Trained) -> None:
+    assert [p.name for p in trained[1].work.iterdir()] == ["tensorboard"]
+
+
+def test_an_existing_output_is_refused_before_work_is_done(
+    trained: Trained, make_settings: MakeSettings
+) -> None:
+    before = contents(trained[0])
+    with pytest.raises(OutputError, match="--overwrite"):
+        train.train(make_settings(trained[0], data=Path("no-such-file.csv")))
+    assert contents(trained[0]) == before
+
+
+def test_overwriting_replaces_the_folder(make_settings: MakeSettings, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    train.train(make_settings(out, epochs=1))
+    (out / "onnx").mkdir()
+    (out / "onnx" / "model_int8.onnx").write_bytes(b"of the old weights")
+    train.train(make_settings(out, epochs=1, seed=3, overwrite=True))
+    ModelFolder(out).verify()
+    assert not (out / "onnx").exists()
+
+
+def test_two_runs_for_one_output_exclude_each_other(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    with exclusive(tmp_path / "model"), pytest.raises(LockedError):
+        train.train(make_settings(tmp_path / "model"))
+
+
+def test_too_few_titles_are_an_error(make_settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("title,label\nred kite,a\nblue kite,b\n")
+    with pytest.raises(UsageError, match="too few"):
+        train.train(make_settings(tmp_path / "out", data=tmp_path / "few.csv"))
+    assert not (tmp_path / "out").exists()
