@@ -26,7 +26,7 @@ from jobbatch.labeller import TITLE, Labeller, Progress
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.runs import FileState, RunManifest, exclusive, library_versions, manifest_path
 from jobbatch.tables import formats, publish, sink
-from jobbatch.tables.source import Table, first_line, open_table
+from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.weights import resolve_model
 
@@ -117,14 +117,14 @@ def _label(
     progress: Progress | None,
 ) -> RunManifest:
     publish.check_writable(settings.output)
+    table = open_table(
+        settings.input,
+        workspace=workspace,
+        sheet=settings.sheet,
+        title_column=settings.title_column,
+        encoding=settings.encoding,
+    )
     try:
-        table = open_table(
-            settings.input,
-            workspace=workspace,
-            sheet=settings.sheet,
-            title_column=settings.title_column,
-            encoding=settings.encoding,
-        )
         title = find_title_column(
             table.frame, table.headers, settings.title_column, where=str(settings.input)
         )
@@ -134,8 +134,8 @@ def _label(
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
         answers = labeller.answers(counted, progress)
         return _publish(settings, source, table, title, answers, labeller)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
+    except POLARS_ERRORS as error:
+        raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
 
 
 def _check_output(settings: LabelSettings, table: Table, labeller: Labeller, n_rows: int) -> None:

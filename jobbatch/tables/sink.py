@@ -17,7 +17,6 @@ from jobbatch.tables.workbook import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, writ
 
 LIST_SEPARATOR = "; "
 """Between the items of a list in a format that has no lists."""
-_ARROW_BATCH_ROWS = 65_536
 _FLAT = (*formats.DELIMITED, ".xlsx")
 
 
@@ -88,10 +87,8 @@ def write(
     elif ending in formats.JSON_LINES:
         frame.sink_ndjson(path, check_extension=False)
     else:
-        # Left to itself, Polars cuts batches where its threads happened to be, and writes string
-        # views, whose buffers show in which order titles were met.
-        plain = pl.CompatLevel.oldest()
-        frame.sink_ipc(path, record_batch_size=_ARROW_BATCH_ROWS, compat_level=plain)
+        # Not string views: their buffers show in which order the threads met the titles.
+        frame.sink_ipc(path, compat_level=pl.CompatLevel.oldest())
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:

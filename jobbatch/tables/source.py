@@ -29,6 +29,8 @@ from jobbatch.tables.header_row import clean_headers
 from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 1_800
+POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What reading a damaged file may raise; a panic of its Rust code is no `Exception`."""
 _BLOCK = 1 << 20
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = b"PK\x03\x04"
@@ -44,12 +46,31 @@ class Table:
         headers: the headers as they stand in the file, one per column.
         sheet: the sheet's name and header row, for a spreadsheet.
         separator: between the fields, for delimited text.
+        text: the file in UTF-8, for delimited text.
     """
 
     frame: pl.LazyFrame
     headers: tuple[str, ...]
     sheet: Sheet | None = None
     separator: str | None = None
+    text: Path | None = None
+
+    def fault(self, error: BaseException) -> str:
+        """Return what is wrong with a table that Polars could not read, and in which line."""
+        if self.text is None or self.separator is None:
+            return first_line(error)
+        with self.text.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=self.separator)
+            try:
+                for row in rows:
+                    if len(row) > len(self.headers):
+                        return (
+                            f"line {rows.line_num} has {len(row)} fields, the header has "
+                            f"{len(self.headers)}"
+                        )
+            except csv.Error as fault:
+                return f"line {rows.line_num}: {fault}"
+        return first_line(error)
 
 
 def open_table(
@@ -82,7 +103,7 @@ def open_table(
         if ending in formats.DELIMITED:
             return _open_delimited(path, workspace, ending, encoding)
         return _scan(_plainly_named(path, workspace), ending)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*POLARS_ERRORS, OSError) as error:
         if is_full(error):
             raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
@@ -138,7 +159,7 @@ def _open_delimited(path: Path, workspace: Path, ending: str, encoding: str | No
         missing_columns="insert",
         glob=False,
     )
-    return Table(frame=frame, headers=tuple(headers), separator=header.separator)
+    return Table(frame=frame, headers=tuple(headers), separator=header.separator, text=text)
 
 
 @dataclass(frozen=True, slots=True)

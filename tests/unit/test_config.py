@@ -62,6 +62,10 @@ class TestSources:
 
 
 class TestTheDefaultsFile:
+    def test_without_one_the_defaults_hold(self, tmp_path: Path) -> None:
+        assert list(tmp_path.iterdir()) == []
+        assert resolve(LabelSettings, FILES, "label") == label()
+
     @pytest.mark.parametrize(
         ("content", "fault"),
         [

@@ -44,8 +44,8 @@ def decide(
 
 class TestLabels:
     def test_labels_are_those_that_reach_their_threshold_in_the_model_s_order(self) -> None:
-        answers = decide(PLAIN, [(0.9, 0.1, 0.8), (0.5, 0.49, 0.0), (0.6, 0.6, 0.6)])
-        assert answers["labels"].to_list() == [["a", "c"], ["a"], ["a", "b", "c"]]
+        answers = decide(PLAIN, [(0.9, 0.1, 0.8), (0.5, 0.49, 0.9), (0.6, 0.6, 0.6)])
+        assert answers["labels"].to_list() == [["a", "c"], ["a", "c"], ["a", "b", "c"]]
 
     def test_each_label_has_its_own_threshold(self) -> None:
         strict = replace(PLAIN, thresholds=(0.95, 0.5, 0.05))
@@ -187,6 +187,12 @@ class TestScaling:
         fitted = Scaling.fit(said, said > 0.5)
         assert np.isfinite([fitted.slope, fitted.intercept]).all()
         assert fitted.slope > 0
+
+    def test_a_handful_of_titles_makes_no_certainty(self) -> None:
+        said = np.array([0.1, 0.1, 0.9, 0.9])
+        scaling = Scaling.fit(said, said > 0.5)
+        frame = pl.DataFrame({"p": said}).select(p=scaling.expression(pl.col("p")))
+        assert frame["p"].to_list() == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=0.01)
 
     @given(st.lists(probability, min_size=1), st.floats(0.1, 3), st.floats(-3, 3))
     @settings(max_examples=60, deadline=None)

@@ -189,7 +189,7 @@ class TestScoring:
         assert scores.schema == schema(6)
 
     @given(titles, st.randoms(use_true_random=False), st.integers(1, 7))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     def test_order_chunks_and_batches_do_not_change_an_answer(
         self, model, keys: list[str], random, size: int
     ) -> None:

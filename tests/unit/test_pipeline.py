@@ -102,7 +102,7 @@ TITLES = st.one_of(
 )
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=12, deadline=None)
 @given(rows=st.lists(st.tuples(TEXT, TITLES, st.none() | TEXT), max_size=6))
 def test_every_row_and_cell_comes_out_of_every_format_as_it_went_in(
     word_model: Path, rows: list[Row]

@@ -58,6 +58,7 @@ def keys(titles: Sequence[str | None], normaliser: Normaliser | None = None) -> 
         ("V. P.", "vice president"),
         ("owner's", "owners"),
         ("Owner’s Rep.", "owners representative"),
+        ("nurse ʼ's", "nurse s"),
         ("Founder/CEO", "founder / chief executive officer"),
         ("SVP & CIO", "senior vice president & chief information officer"),
         ("R&amp;D", "r & d"),
@@ -87,7 +88,7 @@ def test_a_line_break_separates_within_a_title_and_means_nothing_around_it() -> 
 
 
 @given(st.lists(odd_text, min_size=1, max_size=40), st.sampled_from(EVERY_NORMALISER))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_normalising_any_text_again_changes_nothing(titles: list[str], normaliser) -> None:
     once = keys(titles, normaliser)
     assert keys(once, normaliser) == once
@@ -101,7 +102,7 @@ def test_normalising_any_text_again_changes_nothing(titles: list[str], normalise
     ),
     st.sampled_from(EVERY_NORMALISER),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_normalising_neighbours_in_the_lexicon_again_changes_nothing(titles, normaliser) -> None:
     once = keys(titles, normaliser)
     assert keys(once, normaliser) == once
@@ -115,7 +116,7 @@ def test_no_single_character_changes_when_normalised_again() -> None:
 
 
 @given(st.text(st.characters(categories=["Ll", "Lo"], max_codepoint=0xFFFF), min_size=1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_letters_of_every_alphabet_survive(word: str) -> None:
     lower = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).lower())
     letters = [c for c in lower if unicodedata.category(c).startswith("L")]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jobbatch import weights as weights_module
 from jobbatch.errors import ModelError
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.titles import Normaliser
@@ -203,3 +204,11 @@ def test_the_model_is_the_one_named_or_the_shipped_one() -> None:
     assert resolve_model("weights/mine") == Path("weights/mine")
     assert resolve_model(None) == default_model()
     assert default_model().name == "joblevel"
+
+
+def test_an_installed_package_brings_the_model_within_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(weights_module, "files", lambda _: tmp_path / "jobbatch")
+    assert default_model() == tmp_path / "weights" / "joblevel"
+    shipped = tmp_path / "jobbatch" / "shipped" / "joblevel"
+    shipped.mkdir(parents=True)
+    assert default_model() == shipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import polars as pl
 import pytest
 from openpyxl.workbook import Workbook
 
-from jobbatch.errors import InputError, ResourceError, TitleColumnError
+from jobbatch.errors import InputError, ResourceError, TitleColumnError, WriteError
 from jobbatch.tables import convert as convert_module
 from jobbatch.tables.convert import Request, Sheet, convert
 
@@ -147,6 +148,15 @@ class TestRows:
     def test_headers_without_rows_are_an_empty_table(self, read) -> None:
         frame, _ = read(book([["id", "Job Title"]]))
         assert (frame.columns, frame.height) == (["id", "Job Title"], 0)
+
+
+def test_a_disk_without_room_for_the_sheet_is_a_write_error(read, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
+    with pytest.raises(WriteError, match="set TMPDIR"):
+        read(book([["Job Title"], ["nurse"]]))
 
 
 class TestSheets:
