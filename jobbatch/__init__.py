@@ -9,16 +9,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobbatch.config import LabelSettings
     from jobbatch.labeller import Labeller
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import label_file
+    from jobbatch.settings import LabelSettings
 
 __version__ = "0.1.0"
 __all__ = ["LabelSettings", "Labeller", "TitleModel", "__version__", "label_file"]
 
 _HOMES = {
-    "LabelSettings": "jobbatch.config",
+    "LabelSettings": "jobbatch.settings",
     "Labeller": "jobbatch.labeller",
     "TitleModel": "jobbatch.model",
     "label_file": "jobbatch.pipeline",

@@ -93,8 +93,9 @@ def label(
     """
     options = _given(locals())
     from jobbatch import config, console, pipeline
+    from jobbatch.settings import LabelSettings
 
-    settings = config.resolve(config.LabelSettings, options, "label")
+    settings = config.resolve(LabelSettings, options, "label")
     with console.progress("scoring new titles", quiet=quiet or json) as progress:
         report = pipeline.label_file(settings, progress)
     console.show_label_report(report, as_json=json, quiet=quiet)
@@ -117,9 +118,10 @@ def predict(
     from jobbatch import config, console
     from jobbatch.labeller import Labeller
     from jobbatch.model import OpenOptions, TitleModel
+    from jobbatch.settings import PredictSettings
     from jobbatch.weights import resolve_model
 
-    settings = config.resolve(config.PredictSettings, options, "predict")
+    settings = config.resolve(PredictSettings, options, "predict")
     raw = _lines_of_stdin() if titles == ["-"] else titles
     opened = TitleModel(resolve_model(settings.model), OpenOptions(device=settings.device))
     console.show_predictions(Labeller(opened).predict(raw), opened, as_json=json)
@@ -174,11 +176,12 @@ def train(
     """
     options = _given(locals())
     from jobbatch import config, console, training
+    from jobbatch.settings import TrainSettings
 
     training.require_extra()
     from jobbatch.training import train as training_run
 
-    settings = config.resolve(config.TrainSettings, options, "train")
+    settings = config.resolve(TrainSettings, options, "train")
     report = training_run.train(settings, console.epochs(quiet=quiet or json))
     console.show_train_report(report, as_json=json, quiet=quiet)
 

@@ -15,18 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jobbatch.config import (
-    JobSettings,
-    LabelSettings,
-    ScheduleSettings,
-    from_mapping,
-    load_toml,
-    with_environment,
-)
+from jobbatch.config import from_mapping, load_toml, with_environment
 from jobbatch.errors import UsageError, WriteError
 from jobbatch.labeller import Progress
 from jobbatch.pipeline import LabelReport, label_file
 from jobbatch.runs import exclusive
+from jobbatch.settings import JobSettings, LabelSettings, ScheduleSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

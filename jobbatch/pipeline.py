@@ -20,11 +20,11 @@ import polars as pl
 from polars import selectors as cs
 
 import jobbatch
-from jobbatch.config import LabelSettings
 from jobbatch.errors import EmptyInputError, InputError, OutputError
 from jobbatch.labeller import TITLE, Labeller, Progress
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.runs import FileState, RunManifest, exclusive, library_versions, manifest_path
+from jobbatch.settings import LabelSettings
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
 from jobbatch.tables.title_column import find_title_column

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobbatch.config import LabelSettings
 from jobbatch.labeller import Labeller
 from jobbatch.model import OpenOptions, TitleModel
+from jobbatch.settings import LabelSettings
 from tests import wordmodel
 
 

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-from jobbatch.config import TrainSettings
+from jobbatch.settings import TrainSettings
 from jobbatch.training.crossval import Fold, cross_validate
 from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.folder import LIBRARIES, versions

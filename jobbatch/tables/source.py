@@ -6,26 +6,21 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 
 from __future__ import annotations
 
-import codecs
-import csv
 import glob
-import io
 import json
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from jobbatch import errors
-from jobbatch.errors import InputError, PasswordError, ResourceError, UsageError, WriteError
+from jobbatch.errors import InputError, PasswordError, ResourceError, WriteError
 from jobbatch.tables import formats
 from jobbatch.tables.convert import Request, Sheet
-from jobbatch.tables.header_row import clean_headers
+from jobbatch.tables.delimited import Delimited, open_text, plainly_named
 from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 1_800
@@ -46,31 +41,24 @@ class Table:
         headers: the headers as they stand in the file, one per column.
         sheet: the sheet's name and header row, for a spreadsheet.
         separator: between the fields, for delimited text.
-        text: the file in UTF-8, for delimited text.
+        text: where the rows come from, for delimited text.
     """
 
     frame: pl.LazyFrame
     headers: tuple[str, ...]
     sheet: Sheet | None = None
     separator: str | None = None
-    text: Path | None = None
+    text: Delimited | None = None
 
     def fault(self, error: BaseException) -> str:
         """Return what is wrong with a table that Polars could not read, and in which line."""
-        if self.text is None or self.separator is None:
-            return first_line(error)
-        with self.text.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=self.separator)
-            try:
-                for row in rows:
-                    if len(row) > len(self.headers):
-                        return (
-                            f"line {rows.line_num} has {len(row)} fields, the header has "
-                            f"{len(self.headers)}"
-                        )
-            except csv.Error as fault:
-                return f"line {rows.line_num}: {fault}"
-        return first_line(error)
+        found = self.text.fault() if self.text is not None else None
+        return found or first_line(error)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def open_table(
@@ -101,28 +89,15 @@ def open_table(
         return _open_spreadsheet(path, workspace, sheet, title_column)
     try:
         if ending in formats.DELIMITED:
-            return _open_delimited(path, workspace, ending, encoding)
-        return _scan(_plainly_named(path, workspace), ending)
+            text = open_text(path, workspace, ending, encoding)
+            return Table(
+                frame=text.frame, headers=text.headers, separator=text.separator, text=text
+            )
+        return _scan(plainly_named(path, workspace), ending)
     except (*POLARS_ERRORS, OSError) as error:
         if is_full(error):
             raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _plainly_named(path: Path, workspace: Path) -> Path:
-    """Return the path, or a link to it if its name is not UTF-8, as the parsers need it."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        link = workspace / f"input{path.suffix}"
-        link.symlink_to(path.absolute())
-        return link
-    return path
 
 
 def _scan(path: Path, ending: str) -> Table:
@@ -135,103 +110,12 @@ def _scan(path: Path, ending: str) -> Table:
     return Table(frame=frame, headers=tuple(frame.collect_schema().names()))
 
 
-def _open_delimited(path: Path, workspace: Path, ending: str, encoding: str | None) -> Table:
-    text = _as_utf8(path, workspace, encoding)
-    with text.open(encoding="utf-8-sig", newline="\n") as file:
-        head = file.read(_BLOCK)
-    try:
-        found = _header_rows(head, "\t" if ending == ".tsv" else ",;\t|")
-    except csv.Error as error:
-        raise InputError(
-            f"{path}: the header is malformed (a quote left open, or lines that end with CR "
-            "alone?). Save it again as .csv"
-        ) from error
-    if not found:
-        raise InputError(f"{path} is empty")
-    header = max(found, key=lambda row: len(row.cells))
-    columns, headers = clean_headers(header.cells)
-    frame = pl.scan_csv(
-        _plainly_named(text, workspace),
-        separator=header.separator,
-        has_header=False,
-        skip_lines=header.last_line,
-        schema=dict.fromkeys(columns, pl.String),
-        missing_columns="insert",
-        glob=False,
-    )
-    return Table(frame=frame, headers=tuple(headers), separator=header.separator, text=text)
-
-
-@dataclass(frozen=True, slots=True)
-class _HeaderRow:
-    """The first row that is not blank, with one way to separate its cells."""
-
-    separator: str
-    cells: list[str]
-    last_line: int
-
-
-def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
-    """Return the header for each separator with which it can be read; none if all is blank.
-
-    Raises:
-        csv.Error: if it can be read with none.
-    """
-    found: list[_HeaderRow] = []
-    faults: list[csv.Error] = []
-    for separator in separators:
-        # Lines end where they do for Polars, which skips so many.
-        lines = io.StringIO(head, newline="\n")
-        rows = csv.reader(lines, delimiter=separator, strict=True)
-        try:
-            cells = next((row for row in rows if any(map(str.strip, row))), None)
-        except csv.Error as error:
-            faults.append(error)
-            continue
-        if cells is not None:
-            found.append(_HeaderRow(separator, cells, rows.line_num))
-    if faults and not found:
-        raise faults[0]
-    return found
-
-
-def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
-    """Return the file itself if it is UTF-8, else a copy that is."""
-    with path.open("rb") as file:
-        start = file.read(4)
-    if encoding is None and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    try:
-        codec = codecs.lookup(encoding or "utf-8")
-        "x".encode(codec.name)  # refuses codecs that are not of text, as 'hex'
-    except LookupError as error:
-        raise UsageError(f"--encoding {encoding}: there is no such encoding") from error
-    decoder = codec.incrementaldecoder("strict")
-    copy = workspace / "utf8.csv"
-    offset = 0
-    with path.open("rb") as source, copy.open("wb") as target:
-        for block in chain(iter(partial(source.read, _BLOCK), b""), [b""]):
-            start_of_text = offset - len(decoder.getstate()[0])
-            try:
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                where = start_of_text + error.start
-                raise InputError(
-                    f"{path} is not {codec.name}: byte {where} does not decode. "
-                    "Name its encoding, for example --encoding latin-1"
-                ) from error
-            if codec.name != "utf-8":
-                target.write(text.encode())
-            offset += len(block)
-    return path if codec.name == "utf-8" else copy
-
-
 def _open_spreadsheet(
     path: Path, workspace: Path, sheet: str | None, title_column: str | None
 ) -> Table:
     _check_signature(path)
     target = workspace / "sheet.arrow"
-    source = str(_plainly_named(path, workspace))
+    source = str(plainly_named(path, workspace))
     request = Request(source=source, target=str(target), sheet=sheet, title_column=title_column)
     answer = _run_converter(path, request)
     if "error" in answer:

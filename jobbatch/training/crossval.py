@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.config import TrainSettings
+from jobbatch.settings import TrainSettings
 from jobbatch.training import dataset, encoder, splits
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation

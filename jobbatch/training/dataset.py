@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobbatch.config import TrainSettings
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
+from jobbatch.settings import TrainSettings
 from jobbatch.tables.source import Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser

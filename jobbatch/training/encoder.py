@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 from transformers import RobertaConfig, RobertaForSequenceClassification
 
 from jobbatch.errors import ModelError
@@ -88,7 +88,9 @@ class Encoder:
         half = {n: t.detach().cpu().half().contiguous() for n, t in self.model.state_dict().items()}
         if not all(bool(torch.isfinite(t).all()) for t in half.values()):
             raise ModelError("the model cannot be saved: a weight is not finite in fp16")
-        save_file(half, folder / "model.safetensors", metadata={"format": "pt"})
+        # Not save_file, which makes a file that only its owner can read.
+        content = save_tensors(half, metadata={"format": "pt"})
+        (folder / "model.safetensors").write_bytes(content)
         (folder / "tokenizer.json").write_bytes(self.tokenizer)
         (folder / "tokenizer_config.json").write_text(_tokenizer_config(self.tokenizer))
 

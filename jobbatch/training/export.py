@@ -21,23 +21,26 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from jobbatch import config
+from jobbatch import batches, config
 from jobbatch.classifier import ONNX_FILE
-from jobbatch.config import ExportRecipe
 from jobbatch.errors import ModelError, ParityError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.runs import exclusive
 from jobbatch.scores import DECIMALS
+from jobbatch.settings import ExportRecipe
+from jobbatch.tokenizer import TitleTokenizer
 from jobbatch.training import encoder
 from jobbatch.training.evaluation import decide
-from jobbatch.training.examples import probabilities
+from jobbatch.training.examples import SCORING_BUDGET, probabilities
 from jobbatch.training.folder import versions
 from jobbatch.training.graph import make_graph
 from jobbatch.training.safety import architecture
 from jobbatch.training.staging import recover, staged_folder
 from jobbatch.weights import ModelFolder, write_manifest
 
+SAMPLES = 500
+"""Titles, about, whose activations decide how int8 is prepared."""
 LIBRARIES = ("optimum", "optimum-onnx", "onnx")
 
 
@@ -137,10 +140,11 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         recover(model)
         folder = ModelFolder(model)
         folder.verify()
-        configuration = folder.read("config.json")
-        architecture(configuration, str(model))
-        graph = make_graph(configuration, folder.read("model.safetensors"), recipe, workspace)
-        parity = _parity(folder, graph, recipe, titles, workspace / "candidate")
+        files = {name: folder.read(name) for name in ("config.json", "model.safetensors")}
+        architecture(files["config.json"], str(model))
+        keys = _keys(folder, titles)
+        graph = make_graph(files, recipe, _samples(folder, keys), workspace)
+        parity = _parity(folder, graph, recipe, keys, workspace / "candidate")
         _require(parity, recipe)
         file = ONNX_FILE[recipe.target]
         with staged_folder(model) as staged:
@@ -171,8 +175,20 @@ def _titles(path: Path) -> pl.DataFrame:
     return pl.DataFrame({"title": titles})
 
 
+def _keys(folder: ModelFolder, titles: pl.DataFrame) -> list[str]:
+    keys = titles.select(folder.manifest.normaliser.key("title")).to_series()
+    return [str(key) for key in keys.unique().sort()]
+
+
+def _samples(folder: ModelFolder, keys: Sequence[str]) -> list[NDArray[np.int64]]:
+    spread = keys[:: max(1, len(keys) // SAMPLES)]
+    tokens = TitleTokenizer(folder.read("tokenizer.json")).encode(spread)
+    rows = batches.of_equal_length(tokens.lengths, SCORING_BUDGET)
+    return [tokens.rectangle(batch) for batch in rows]
+
+
 def _parity(
-    folder: ModelFolder, graph: bytes, recipe: ExportRecipe, titles: pl.DataFrame, candidate: Path
+    folder: ModelFolder, graph: bytes, recipe: ExportRecipe, keys: Sequence[str], candidate: Path
 ) -> Parity:
     device: Literal["cpu", "cuda"] = recipe.target if torch.cuda.is_available() else "cpu"
     candidate.mkdir()
@@ -182,18 +198,16 @@ def _parity(
     write_manifest(candidate, folder.manifest)
     try:
         opened = TitleModel(candidate, OpenOptions(device=device))
-        keys = titles.select(pl.col("title"), key=opened.normaliser.key("title"))["key"]
-        distinct = keys.unique().sort().to_list()
-        answers = opened.score(distinct)["probabilities"].to_numpy().astype(np.float64)
+        answers = opened.score(keys)["probabilities"].to_numpy().astype(np.float64)
     except ModelError as error:
         raise ParityError(f"the exported graph does not work: {error}") from error
-    expected = _expected(folder, distinct)
+    expected = _expected(folder, keys)
     names = folder.manifest.labels
     sets = [decide(opened.decisions, p, names).hot for p in (expected, answers)]
     difference = float(np.abs(expected - answers).max()) - 0.5 * 10**-DECIMALS
     return Parity(
         device=device,
-        titles=len(distinct),
+        titles=len(keys),
         largest_difference=round(max(0.0, difference), 6),
         changed=int((sets[0] != sets[1]).any(axis=1).sum()),
     )

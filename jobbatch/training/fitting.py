@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from jobbatch.config import TrainSettings
 from jobbatch.errors import UsageError
+from jobbatch.settings import TrainSettings
 from jobbatch.training import checkpoints
 from jobbatch.training.encoder import Encoder
 from jobbatch.training.examples import Examples

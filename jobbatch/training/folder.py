@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 import jobbatch
-from jobbatch.config import TrainSettings
 from jobbatch.decisions import Decisions
+from jobbatch.settings import TrainSettings
 from jobbatch.training import card
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.encoder import Encoder

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from jobbatch.config import TrainSettings
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
+from jobbatch.settings import TrainSettings
 from jobbatch.tables.source import Table
 from jobbatch.tables.title_column import normalise_header
 

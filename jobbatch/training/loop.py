@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from jobbatch.config import TrainSettings
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.errors import UsageError
+from jobbatch.settings import TrainSettings
 from jobbatch.training.checkpoints import Checkpoint
 from jobbatch.training.devices import choose_device, has_fast_bf16
 from jobbatch.training.encoder import Encoder

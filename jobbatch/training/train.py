@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobbatch import decisions
-from jobbatch.config import TrainSettings
 from jobbatch.decisions import Decisions
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.runs import exclusive
+from jobbatch.settings import TrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.training import checkpoints, dataset, encoder, folder
 from jobbatch.training.dataset import DataReport, Dataset

@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 from jobbatch import config
 from jobbatch.training.train import train
 options = dict(argument.split("=", 1) for argument in sys.argv[1:])
-settings = config.from_mapping(config.TrainSettings, options, where="test")
+settings = config.from_mapping(TrainSettings, options, where="test")
 print(train(settings, lambda record: print(record, flush=True)).fit.best_epoch)
 """
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobbatch import config, jobs
+from jobbatch.settings import ExportRecipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "export").rglob("*.toml"))
@@ -17,9 +18,9 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def load_recipe(path: Path) -> config.ExportRecipe:
+def load_recipe(path: Path) -> ExportRecipe:
     return config.from_mapping(
-        config.ExportRecipe, config.load_toml(path), where=str(path), relative_to=path.parent
+        ExportRecipe, config.load_toml(path), where=str(path), relative_to=path.parent
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 import typer.main
 
 import jobbatch
-from jobbatch import cli, config, errors, pipeline
+from jobbatch import cli, errors, pipeline
+from jobbatch.settings import LabelSettings, PredictSettings
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 Main = Callable[..., int]
@@ -109,7 +110,7 @@ def test_every_command_explains_itself_by_example_before_its_options(
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("label", config.LabelSettings), ("predict", config.PredictSettings)],
+    [("label", LabelSettings), ("predict", PredictSettings)],
 )
 def test_every_setting_is_an_option_and_every_option_a_setting(name: str, schema: type) -> None:
     settings = {field.name for field in dataclasses.fields(schema)}

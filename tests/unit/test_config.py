@@ -10,18 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobbatch.config import (
+from jobbatch.config import from_mapping, load_toml, resolve, with_environment
+from jobbatch.errors import UsageError
+from jobbatch.settings import (
     ExportRecipe,
     JobSettings,
     LabelSettings,
     PredictSettings,
     TrainSettings,
-    from_mapping,
-    load_toml,
-    resolve,
-    with_environment,
 )
-from jobbatch.errors import UsageError
 
 FILES: dict[str, object] = {"input": "in.csv", "output": "out.csv"}
 

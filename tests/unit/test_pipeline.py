@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobbatch.config import LabelSettings
 from jobbatch.errors import (
     EmptyInputError,
     InputError,
@@ -35,6 +34,7 @@ from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.pipeline import label_file
 from jobbatch.runs import exclusive, manifest_path
 from jobbatch.scores import ScoreStore
+from jobbatch.settings import LabelSettings
 from jobbatch.tables import publish, sink
 from tests import wordmodel
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobbatch.config import TrainSettings
+from jobbatch.settings import TrainSettings
 from jobbatch.training.crossval import Fold, cross_validate
 
 pytestmark = pytest.mark.train

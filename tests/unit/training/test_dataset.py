@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobbatch.config import TrainSettings
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
+from jobbatch.settings import TrainSettings
 from jobbatch.training import dataset
 from tests.tinymodel import own_titles
 
@@ -143,7 +143,7 @@ def test_label_order_does_not_depend_on_the_process(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": [f"{c} shed" for c in "abcdef"], "label": list("fbdace")})
     frame.write_parquet(tmp_path / "data.parquet")
     code = (
-        "from pathlib import Path; from jobbatch.config import TrainSettings as S;"
+        "from pathlib import Path; from jobbatch.settings import TrainSettings as S;"
         "from jobbatch.training import dataset as d;"
         "print(d.load(S(data=Path('data.parquet'), out=Path('o')), Path('.')).labels.names)"
     )

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 import pytest
 
-from jobbatch.config import ExportRecipe
 from jobbatch.errors import ModelError, ParityError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel
+from jobbatch.settings import ExportRecipe
 from jobbatch.training import encoder, export
 from jobbatch.training.examples import probabilities
 from jobbatch.training.export import ExportReport

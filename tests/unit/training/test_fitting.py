@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobbatch.config import TrainSettings
 from jobbatch.errors import DeviceError, UsageError
 from jobbatch.labels import LabelSet
+from jobbatch.settings import TrainSettings
 from jobbatch.training import encoder, loop
 from jobbatch.training.encoder import Encoder
 from jobbatch.training.examples import Examples

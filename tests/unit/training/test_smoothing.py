@@ -22,7 +22,7 @@ def table(name: str, *shape: int) -> onnx.TensorProto:
 
 
 def graph() -> onnx.ModelProto:
-    """Return an embedding, two products that read it, a third of their sum, and a biased channel."""
+    """Return an embedding, two products that read it, a third of their sum, and one channel far larger."""
     words = RANDOM.normal(size=(20, 8)).astype(np.float32)
     words[:, 3] *= 100
     nodes = [
@@ -46,7 +46,6 @@ def graph() -> onnx.ModelProto:
 
 
 def answers(model: onnx.ModelProto, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    onnx.checker.check_model(model)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )

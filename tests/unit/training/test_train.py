@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from jobbatch.config import TrainSettings
 from jobbatch.decisions import Decisions
 from jobbatch.errors import LockedError, OutputError, UsageError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.runs import exclusive
+from jobbatch.settings import TrainSettings
 from jobbatch.training import dataset, train
 from jobbatch.training.evaluation import evaluate
 from jobbatch.training.folder import CANARY_TITLES

@@ -1,0 +1,124 @@
+"""What each command can be told: frozen dataclasses, the one schema of flags, environment and TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """What `jobbatch label` is asked to do."""
+
+    input: Path
+    output: Path
+    title_column: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = None
+    prefix: str = ""
+    probabilities: bool = False
+    overwrite: bool = False
+    fail_if_empty: bool = False
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictSettings:
+    """How `jobbatch predict` answers."""
+
+    model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """What `jobbatch train` is asked to do. Learning rates are AdamW's, sizes are in titles.
+
+    Attributes:
+        data: a table of labelled titles.
+        out: the model folder to make.
+        label_columns: columns that hold a label each; empty: found by their headers.
+        delimiter: splits the cells of the label columns into several labels, if given.
+        base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
+        validation_share: share of the distinct titles held out for early stopping and
+            calibration; as many again are held out for the test figures.
+        layers: of the base's to keep, evenly spaced; none: all.
+        prune_vocabulary: keep only the WordPiece tokens that titles use.
+        vocabulary_titles: a table of further titles, whose most frequent tokens are kept too.
+        vocabulary_size: tokens up to which those are kept.
+        patience: epochs without a better validation F1 after which training stops.
+    """
+
+    data: Path
+    out: Path
+    title_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    base: str | None = None
+    epochs: int = 12
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    patience: int = 3
+    validation_share: float = 0.1
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    expand: bool = True
+    remove_digits: bool = False
+    remove_stop_words: bool = False
+    layers: int | None = None
+    prune_vocabulary: bool = True
+    vocabulary_titles: Path | None = None
+    vocabulary_size: int = 8_192
+    overwrite: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRecipe:
+    """How a model becomes ONNX for one target; the content of export/*.toml.
+
+    Attributes:
+        target: the device that the graph is for.
+        fuse: whether ONNX Runtime's transformer optimizer fuses attention and layer norms.
+        precision: of the weights in the graph.
+        quantize_embeddings: whether int8 includes the embedding tables.
+        opset: of the exported graph.
+        parity_titles: text file of titles, one a line, that the graph is checked on.
+        max_difference: largest difference of a probability from PyTorch's that passes.
+        max_changed_share: largest share of titles whose label set may change.
+    """
+
+    target: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "fp16", "int8"]
+    parity_titles: Path
+    max_difference: float
+    max_changed_share: float
+    fuse: bool = True
+    quantize_embeddings: bool = False
+    opset: int = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """When and what a job runs; the [job] table of jobs/*.toml."""
+
+    command: Literal["label"]
+    cron: str = "0 2 * * *"
+
+    def __post_init__(self) -> None:
+        if len(self.cron.split()) != 5:
+            raise ValueError(f"cron {self.cron!r} has not five fields")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSettings:
+    """The tables of jobs/*.toml."""
+
+    job: ScheduleSettings
+    label: LabelSettings

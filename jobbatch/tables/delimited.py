@@ -1,0 +1,164 @@
+"""Delimited text as a lazy frame: encoding, separator and header found, every field kept as text."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from jobbatch.errors import InputError, UsageError
+from jobbatch.tables.header_row import clean_headers
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimited:
+    """Delimited text opened for reading.
+
+    Attributes:
+        frame: all its columns as text, under unique names.
+        headers: the headers as they stand in the file, one per column.
+        separator: between the fields.
+        text: the file in UTF-8.
+    """
+
+    frame: pl.LazyFrame
+    headers: tuple[str, ...]
+    separator: str
+    text: Path
+
+    def fault(self) -> str | None:
+        """Return the first fault of the rows and its line, if there is one."""
+        with self.text.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=self.separator)
+            try:
+                for row in rows:
+                    if len(row) > len(self.headers):
+                        return (
+                            f"line {rows.line_num} has {len(row)} fields, the header has "
+                            f"{len(self.headers)}"
+                        )
+            except csv.Error as fault:
+                return f"line {rows.line_num}: {fault}"
+        return None
+
+
+def open_text(path: Path, workspace: Path, ending: str, encoding: str | None) -> Delimited:
+    """Read the header and scan the rows below it.
+
+    Args:
+        path: the file.
+        workspace: a folder for a copy in UTF-8.
+        ending: '.tsv', or '.csv' whose separator is found.
+        encoding: of the file; none: UTF-8, or what its byte order mark says.
+
+    Raises:
+        InputError: if the file does not decode, is empty, or its header is malformed.
+        UsageError: if there is no such encoding.
+    """
+    text = _as_utf8(path, workspace, encoding)
+    with text.open(encoding="utf-8-sig", newline="\n") as file:
+        head = file.read(_BLOCK)
+    try:
+        found = _header_rows(head, "\t" if ending == ".tsv" else ",;\t|")
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: the header is malformed (a quote left open, or lines that end with CR "
+            "alone?). Save it again as .csv"
+        ) from error
+    if not found:
+        raise InputError(f"{path} is empty")
+    header = max(found, key=lambda row: len(row.cells))
+    columns, headers = clean_headers(header.cells)
+    frame = pl.scan_csv(
+        plainly_named(text, workspace),
+        separator=header.separator,
+        has_header=False,
+        skip_lines=header.last_line,
+        schema=dict.fromkeys(columns, pl.String),
+        missing_columns="insert",
+        glob=False,
+    )
+    return Delimited(frame=frame, headers=tuple(headers), separator=header.separator, text=text)
+
+
+def plainly_named(path: Path, workspace: Path) -> Path:
+    """Return the path, or a link to it if its name is not UTF-8, as the parsers need it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        link = workspace / f"input{path.suffix}"
+        link.symlink_to(path.absolute())
+        return link
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class _HeaderRow:
+    """The first row that is not blank, with one way to separate its cells."""
+
+    separator: str
+    cells: list[str]
+    last_line: int
+
+
+def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
+    """Return the header for each separator with which it can be read; none if all is blank.
+
+    Raises:
+        csv.Error: if it can be read with none.
+    """
+    found: list[_HeaderRow] = []
+    faults: list[csv.Error] = []
+    for separator in separators:
+        # Lines end where they do for Polars, which skips so many.
+        lines = io.StringIO(head, newline="\n")
+        rows = csv.reader(lines, delimiter=separator, strict=True)
+        try:
+            cells = next((row for row in rows if any(map(str.strip, row))), None)
+        except csv.Error as error:
+            faults.append(error)
+            continue
+        if cells is not None:
+            found.append(_HeaderRow(separator, cells, rows.line_num))
+    if faults and not found:
+        raise faults[0]
+    return found
+
+
+def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
+    """Return the file itself if it is UTF-8, else a copy that is."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if encoding is None and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    try:
+        codec = codecs.lookup(encoding or "utf-8")
+        "x".encode(codec.name)  # refuses codecs that are not of text, as 'hex'
+    except LookupError as error:
+        raise UsageError(f"--encoding {encoding}: there is no such encoding") from error
+    decoder = codec.incrementaldecoder("strict")
+    copy = workspace / "utf8.csv"
+    offset = 0
+    with path.open("rb") as source, copy.open("wb") as target:
+        for block in chain(iter(partial(source.read, _BLOCK), b""), [b""]):
+            start_of_text = offset - len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                where = start_of_text + error.start
+                raise InputError(
+                    f"{path} is not {codec.name}: byte {where} does not decode. "
+                    "Name its encoding, for example --encoding latin-1"
+                ) from error
+            if codec.name != "utf-8":
+                target.write(text.encode())
+            offset += len(block)
+    return path if codec.name == "utf-8" else copy
