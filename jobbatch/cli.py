@@ -150,6 +150,7 @@ def train(
     vocabulary_titles: Annotated[
         Path | None, typer.Option(help="Table of titles whose frequent tokens are kept too.")
     ] = None,
+    notes: Annotated[Path | None, typer.Option(help="Markdown file for the model card.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most; it stops earlier.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Titles per step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,

@@ -50,6 +50,7 @@ class TrainSettings:
         prune_vocabulary: keep only the WordPiece tokens that titles use.
         vocabulary_titles: a table of further titles, whose most frequent tokens are kept too.
         vocabulary_size: tokens up to which those are kept.
+        notes: a Markdown file that the model card takes over: sources, licences, figures.
         patience: epochs without a better validation F1 after which training stops.
     """
 
@@ -75,6 +76,7 @@ class TrainSettings:
     prune_vocabulary: bool = True
     vocabulary_titles: Path | None = None
     vocabulary_size: int = 8_192
+    notes: Path | None = None
     overwrite: bool = False
     resume: bool = False
 

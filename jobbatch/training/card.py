@@ -34,7 +34,7 @@ On {rows:,} held-out rows ({distinct:,} distinct titles in all), whose titles it
 |---|--:|--:|--:|--:|--:|
 {table}
 
-## Limits
+{notes}## Limits
 
 It knows the conventions of the data it was trained on ({conflicts:,} of their titles contradict
 themselves) and no other. Few rows make a figure uncertain: 100 rows leave an error of about 0.03.
@@ -43,8 +43,8 @@ confidence. It says nothing about a person.
 """
 
 
-def text(name: str, base: str, data: Dataset, test: Evaluation) -> str:
-    """Return the card of the model `name`, fine-tuned from `base`."""
+def text(name: str, base: str, data: Dataset, test: Evaluation, notes: str = "") -> str:
+    """Return the card of the model `name`, fine-tuned from `base`; `notes` are taken over."""
     rows = [
         f"| {f.label} | {f.support} | {_figure(f.precision)} | {_figure(f.recall)} | "
         f"{_figure(f.f1)} | {_figure(f.roc_auc)} |"
@@ -67,6 +67,7 @@ def text(name: str, base: str, data: Dataset, test: Evaluation) -> str:
         review=test.review_share,
         table="\n".join(rows),
         conflicts=data.report.conflicts,
+        notes=f"{notes.strip()}\n\n" if notes.strip() else "",
     )
 
 

@@ -11,30 +11,20 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import polars as pl
-import torch
-from numpy.typing import NDArray
 
-from jobbatch import batches, config
+from jobbatch import config
 from jobbatch.classifier import ONNX_FILE
-from jobbatch.errors import ModelError, ParityError, UsageError
-from jobbatch.labels import LabelSet
-from jobbatch.model import OpenOptions, TitleModel
+from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
-from jobbatch.scores import DECIMALS
 from jobbatch.settings import ExportRecipe
-from jobbatch.tokenizer import TitleTokenizer
-from jobbatch.training import encoder
-from jobbatch.training.evaluation import decide
-from jobbatch.training.examples import SCORING_BUDGET, probabilities
 from jobbatch.training.folder import versions
 from jobbatch.training.graph import make_graph
+from jobbatch.training.parity import Parity, compare, require
 from jobbatch.training.safety import architecture
 from jobbatch.training.staging import recover, staged_folder
 from jobbatch.weights import ModelFolder, write_manifest
@@ -42,23 +32,6 @@ from jobbatch.weights import ModelFolder, write_manifest
 SAMPLES = 500
 """Titles, about, whose activations decide how int8 is prepared."""
 LIBRARIES = ("optimum", "optimum-onnx", "onnx")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parity:
-    """How close a graph is to its PyTorch model.
-
-    Attributes:
-        device: where the graph ran.
-        titles: distinct titles compared.
-        largest_difference: of a probability, beyond what rounding to 4 decimals explains.
-        changed: titles whose label set differs.
-    """
-
-    device: Literal["cpu", "cuda"]
-    titles: int
-    largest_difference: float
-    changed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,16 +116,11 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         files = {name: folder.read(name) for name in ("config.json", "model.safetensors")}
         architecture(files["config.json"], str(model))
         keys = _keys(folder, titles)
-        graph = make_graph(files, recipe, _samples(folder, keys), workspace)
-        parity = _parity(folder, graph, recipe, keys, workspace / "candidate")
-        _require(parity, recipe)
+        graph = make_graph(files, recipe, workspace)
+        parity = compare(folder, graph, recipe, keys, workspace / "candidate")
+        require(parity, recipe)
         file = ONNX_FILE[recipe.target]
-        with staged_folder(model) as staged:
-            shutil.copytree(model, staged, symlinks=True, dirs_exist_ok=True)
-            _add(staged, file, graph)
-            _note(staged / "metrics.json", file, recipe, parity)
-            known = {**folder.manifest.versions, **versions(LIBRARIES)}
-            write_manifest(staged, replace(folder.manifest, versions=known))
+        _publish(folder, file, graph, recipe, parity)
     return ExportReport(
         model=model,
         file=file,
@@ -180,68 +148,16 @@ def _keys(folder: ModelFolder, titles: pl.DataFrame) -> list[str]:
     return [str(key) for key in keys.unique().sort()]
 
 
-def _samples(folder: ModelFolder, keys: Sequence[str]) -> list[NDArray[np.int64]]:
-    spread = keys[:: max(1, len(keys) // SAMPLES)]
-    tokens = TitleTokenizer(folder.read("tokenizer.json")).encode(spread)
-    rows = batches.of_equal_length(tokens.lengths, SCORING_BUDGET)
-    return [tokens.rectangle(batch) for batch in rows]
-
-
-def _parity(
-    folder: ModelFolder, graph: bytes, recipe: ExportRecipe, keys: Sequence[str], candidate: Path
-) -> Parity:
-    device: Literal["cpu", "cuda"] = recipe.target if torch.cuda.is_available() else "cpu"
-    candidate.mkdir()
-    for name in ("config.json", "tokenizer.json", "decisions.json"):
-        (candidate / name).write_bytes(folder.read(name))
-    _add(candidate, ONNX_FILE[device], graph)
-    write_manifest(candidate, folder.manifest)
-    try:
-        opened = TitleModel(candidate, OpenOptions(device=device))
-        answers = opened.score(keys)["probabilities"].to_numpy().astype(np.float64)
-    except ModelError as error:
-        raise ParityError(f"the exported graph does not work: {error}") from error
-    expected = _expected(folder, keys)
-    names = folder.manifest.labels
-    sets = [decide(opened.decisions, p, names).hot for p in (expected, answers)]
-    difference = float(np.abs(expected - answers).max()) - 0.5 * 10**-DECIMALS
-    return Parity(
-        device=device,
-        titles=len(keys),
-        largest_difference=round(max(0.0, difference), 6),
-        changed=int((sets[0] != sets[1]).any(axis=1).sum()),
-    )
-
-
-def _expected(folder: ModelFolder, keys: Sequence[str]) -> NDArray[np.float64]:
-    options = encoder.EncoderOptions(base=str(folder.path.absolute()), prune_vocabulary=False)
-    network = encoder.build(options, LabelSet(folder.manifest.labels), (), seed=0)
-    return probabilities(network.model, network.tokens(keys))
-
-
-def _require(parity: Parity, recipe: ExportRecipe) -> None:
-    faults = []
-    if not parity.largest_difference <= recipe.max_difference:
-        faults.append(
-            f"a probability differs by {parity.largest_difference:.5f}, allowed are "
-            f"{recipe.max_difference}"
-        )
-    allowed = recipe.max_changed_share * parity.titles
-    if parity.changed > allowed:
-        faults.append(
-            f"{parity.changed} of {parity.titles} titles get other labels, allowed are "
-            f"{int(allowed)}"
-        )
-    if faults:
-        raise ParityError(
-            f"the {recipe.precision} graph differs from its PyTorch model: {'; '.join(faults)}. "
-            "The model folder is unchanged"
-        )
-
-
-def _add(folder: Path, file: str, graph: bytes) -> None:
-    (folder / file).parent.mkdir(exist_ok=True)
-    (folder / file).write_bytes(graph)
+def _publish(
+    folder: ModelFolder, file: str, graph: bytes, recipe: ExportRecipe, parity: Parity
+) -> None:
+    with staged_folder(folder.path) as staged:
+        shutil.copytree(folder.path, staged, symlinks=True, dirs_exist_ok=True)
+        (staged / file).parent.mkdir(exist_ok=True)
+        (staged / file).write_bytes(graph)
+        _note(staged / "metrics.json", file, recipe, parity)
+        known = {**folder.manifest.versions, **versions(LIBRARIES)}
+        write_manifest(staged, replace(folder.manifest, versions=known))
 
 
 def _note(metrics: Path, file: str, recipe: ExportRecipe, parity: Parity) -> None:

@@ -47,6 +47,7 @@ class Contents:
     settings: TrainSettings
     test: Evaluation
     fit: FitReport
+    notes: str
 
 
 def write(folder: Path, contents: Contents) -> None:
@@ -57,7 +58,11 @@ def write(folder: Path, contents: Contents) -> None:
     (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
     (folder / "train.toml").write_text(_toml(contents.settings), encoding="utf-8")
     text = card.text(
-        contents.settings.out.name, contents.network.base, contents.data, contents.test
+        contents.settings.out.name,
+        contents.network.base,
+        contents.data,
+        contents.test,
+        contents.notes,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     write_manifest(folder, _manifest(contents))

@@ -9,29 +9,24 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 
 from jobbatch.settings import ExportRecipe
-from jobbatch.training.smoothing import smooth
-
-_EMBEDDING_OPERATORS = ("Gather", "EmbedLayerNormalization")
+from jobbatch.training.int8 import quantize
 
 
 def make_graph(
     files: Mapping[str, bytes],
     recipe: ExportRecipe,
-    samples: Sequence[NDArray[np.int64]],
     workspace: Path,
 ) -> bytes:
     """Return the content of a single-file ONNX graph.
@@ -39,7 +34,6 @@ def make_graph(
     Args:
         files: the contents of config.json, which was checked, and model.safetensors.
         recipe: how.
-        samples: token ids (n, length) of titles that int8 is prepared with.
         workspace: an empty folder for intermediate files.
     """
     # Optimum gets to see these two files and nothing else of somebody's folder.
@@ -59,11 +53,9 @@ def make_graph(
             library_name="transformers",
         )
         path = workspace / "model.onnx"
-        if recipe.precision == "int8":
-            onnx.save(smooth(onnx.load(path), samples), path)
         if recipe.fuse:
             path = _fused(path, json.loads(files["config.json"]), recipe)
-        return _with_precision(path, recipe).read_bytes()
+        return bytes(_with_precision(path, recipe).SerializeToString())
 
 
 @contextmanager
@@ -81,11 +73,15 @@ def _quiet() -> Iterator[None]:
 
 def _fused(path: Path, config: dict[str, Any], recipe: ExportRecipe) -> Path:
     fused = path.with_name("fused.onnx")
+    options = FusionOptions("bert")
+    # What becomes int8 are plain products and look-ups; fused ones hide them.
+    options.enable_attention = options.enable_embed_layer_norm = recipe.precision != "int8"
     optimised = optimize_model(
         str(path),
         model_type="bert",
         num_heads=config["num_attention_heads"],
         hidden_size=config["hidden_size"],
+        optimization_options=options,
         opt_level=0,
         use_gpu=recipe.target == "cuda",
     )
@@ -93,36 +89,11 @@ def _fused(path: Path, config: dict[str, Any], recipe: ExportRecipe) -> Path:
     return fused
 
 
-def _with_precision(path: Path, recipe: ExportRecipe) -> Path:
-    makers: dict[str, Callable[[Path, Path, ExportRecipe], None]] = {
-        "int8": _quantise,
-        "fp16": _halve,
-    }
-    if recipe.precision not in makers:
-        return path
-    target = path.with_name("final.onnx")
-    makers[recipe.precision](path, target, recipe)
-    return target
-
-
-def _quantise(path: Path, target: Path, recipe: ExportRecipe) -> None:
-    operators = ["MatMul", "Attention"]
-    if recipe.quantize_embeddings:
-        operators += _EMBEDDING_OPERATORS
-    quantize_dynamic(
-        path,
-        target,
-        op_types_to_quantize=operators,
-        per_channel=True,
-        weight_type=QuantType.QInt8,
-        # Weights of 7 bits: CPUs without VNNI add two products in 16 bits, which 8 overflow.
-        reduce_range=True,
-        # Fused operators hide the types of their inputs from shape inference.
-        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
-    )
-
-
-def _halve(path: Path, target: Path, recipe: ExportRecipe) -> None:
-    del recipe
-    half = convert_float_to_float16(onnx.load(path), keep_io_types=True)
-    onnx.save(half, target)
+def _with_precision(path: Path, recipe: ExportRecipe) -> onnx.ModelProto:
+    model = onnx.load(path)
+    if recipe.precision == "int8":
+        return quantize(model, embeddings=recipe.quantize_embeddings)
+    if recipe.precision == "fp16":
+        half: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
+        return half
+    return model

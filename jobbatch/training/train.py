@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from jobbatch import decisions
 from jobbatch.decisions import Decisions
+from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
@@ -124,6 +125,7 @@ def _train(
     progress: Progress | None,
     options: EncoderOptions | None,
 ) -> TrainReport:
+    notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
     options = options or encoder_options(settings, data.normaliser)
@@ -146,9 +148,19 @@ def _train(
         test=measure(network, chosen, data, _keys(data, parts.test)),
     )
     with staged_folder(settings.out) as staged:
-        folder.write(staged, folder.Contents(network, chosen, data, settings, report.test, fitted))
+        contents = folder.Contents(network, chosen, data, settings, report.test, fitted, notes)
+        folder.write(staged, contents)
     checkpoints.clear(work)
     return report
+
+
+def _notes(settings: TrainSettings) -> str:
+    if settings.notes is None:
+        return ""
+    try:
+        return settings.notes.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--notes {settings.notes} cannot be read: {error}") from error
 
 
 def encoder_options(settings: TrainSettings, normaliser: Normaliser) -> EncoderOptions:
