@@ -16,7 +16,6 @@ from pathlib import Path
 
 from jobbatch.settings import TrainSettings
 from jobbatch.training.crossval import Fold, cross_validate
-from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.folder import LIBRARIES, versions
 
 
@@ -34,15 +33,21 @@ def main() -> None:
         expand=not options.keep_abbreviations,
         remove_digits=options.remove_digits,
         remove_stop_words=options.remove_stop_words,
+        layers=options.layers,
+        vocabulary_titles=options.vocabulary_titles,
     )
-    encoder = EncoderOptions(base=options.base, n_layers=options.layers)
-    result = cross_validate(settings, options.folds, options.seed, options=encoder, progress=_show)
-    found = asdict(settings) | {"data": options.data.name, "out": None}
+    result = cross_validate(settings, options.folds, options.seed, progress=_show)
+    titles = options.vocabulary_titles and options.vocabulary_titles.name
+    found = asdict(settings) | {
+        "data": options.data.name,
+        "out": None,
+        "vocabulary_titles": titles,
+    }
     content = {
         "commit": _commit(),
         "machine": f"{platform.machine()}, {platform.processor() or platform.system()}",
         "versions": versions(LIBRARIES),
-        "settings": found | {"layers": options.layers, "folds": options.folds},
+        "settings": found | {"folds": options.folds},
         **asdict(result),
     }
     options.output.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--layers", type=int, help="keep so many layers of the base")
+    parser.add_argument("--vocabulary-titles", type=Path, help="as for jobbatch train")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=defaults["epochs"])
