@@ -21,48 +21,12 @@ from pathlib import Path
 import polars as pl
 
 TITLES = Path(__file__).parent.parent / "export" / "parity-titles.txt"
-PLACES = [
-    "Europe",
-    "Asia",
-    "Africa",
-    "Canada",
-    "Mexico",
-    "Brazil",
-    "Chile",
-    "Peru",
-    "Spain",
-    "Italy",
-    "France",
-    "Poland",
-    "Greece",
-    "Turkey",
-    "Egypt",
-    "Kenya",
-    "Ghana",
-    "India",
-    "Nepal",
-    "China",
-    "Korea",
-    "Japan",
-    "Texas",
-    "Ohio",
-    "Utah",
-    "Iowa",
-    "Maine",
-    "Nevada",
-    "Oregon",
-    "London",
-    "Paris",
-    "Berlin",
-    "Madrid",
-    "Rome",
-    "Vienna",
-    "Zurich",
-    "Oslo",
-    "Dublin",
-    "Lisbon",
-    "Prague",
-]
+PLACES = tuple(
+    "Europe Asia Africa Canada Mexico Brazil Chile Peru Spain Italy France Poland Greece Turkey Egypt "
+    "Kenya Ghana India Nepal China Korea Japan Texas Ohio Utah Iowa Maine Nevada Oregon London Paris "
+    "Berlin Madrid Rome Vienna Zurich Oslo Dublin Lisbon Prague Sweden Norway Denmark Finland Iceland "
+    "Ireland Wales Belgium".split()
+)
 
 
 def distinct_titles(n: int) -> list[str]:
