@@ -35,7 +35,7 @@ def test_every_recipe_loads_and_its_bounds_can_fail(path: Path) -> None:
     recipe = load_recipe(path)
     assert path.stem.startswith(f"{recipe.target}-{recipe.precision}")
     assert recipe.parity_titles.is_file()
-    assert 0 < recipe.max_difference < 0.1
+    assert 0 < recipe.max_difference < 0.2
     assert 0 <= recipe.max_changed_share <= 0.01
 
 
