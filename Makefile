@@ -13,7 +13,7 @@ help: ## list the targets
 
 example: $(RUN)/ready ## set up and label jobs/examples/contacts.xlsx into out/
 	@mkdir -p out
-	$(RUN)/bin/jobbatch label jobs/examples/contacts.xlsx out/contacts-labelled.xlsx
+	$(RUN)/bin/jobbatch label jobs/examples/contacts.xlsx out/contacts-labelled.xlsx --overwrite
 
 check: lint types contract test ## set up and check everything, tests included
 

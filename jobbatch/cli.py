@@ -6,6 +6,7 @@ instant and labelling never loads PyTorch.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -262,6 +263,10 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line and exit with its code."""
     logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # Titles and file names are in any script, whatever the locale.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, _stop)
     code = _exit_code()

@@ -76,6 +76,7 @@ def show_label_report(report: LabelReport, *, as_json: bool, quiet: bool) -> Non
         return
     counts = manifest.counts
     rows, review = counts["rows"], counts["to_review"]
+    out.print(f"titles in column [bold]{escape(manifest.title_column)}[/]")
     out.print(
         f"{rows:,} rows, {counts['distinct_titles']:,} distinct titles "
         f"({report.new_titles:,} new), {review:,} to review ({_percent(review, rows)})"

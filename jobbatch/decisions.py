@@ -137,7 +137,7 @@ class Decisions:
             .with_columns(h.alias(f"is_{c}") for h, c in zip(holds, p, strict=True))
             .with_columns(
                 labels=self._names(labels),
-                primary_label=self._primary(labels, most_probable),
+                primary_label=self._primary(labels),
                 confidence=self.confidence.expression(reduce(mul, certainty)).round(4),
             )
             .with_columns(review_reason=self._reason())
@@ -153,9 +153,10 @@ class Decisions:
         listed = pl.concat_list(held).list.drop_nulls()
         return pl.when(pl.col("probabilities").is_null()).then([]).otherwise(listed)
 
-    def _primary(self, labels: tuple[str, ...], most_probable: pl.Expr) -> pl.Expr:
+    def _primary(self, labels: tuple[str, ...]) -> pl.Expr:
         if not self.order:
-            return pl.lit(pl.Series(labels)).get(most_probable)
+            held = [pl.when(pl.col(f"is_p_{n}")).then(pl.col(f"p_{n}")) for n in labels]
+            return pl.lit(pl.Series(labels)).get(pl.concat_list(held).list.arg_max())
         return pl.coalesce(pl.when(pl.col(f"is_p_{n}")).then(pl.lit(n)) for n in self.order)
 
     def _reason(self) -> pl.Expr:

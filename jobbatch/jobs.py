@@ -49,7 +49,7 @@ def load(path: Path) -> Job:
 def _with_model_path(settings: LabelSettings, path: Path) -> LabelSettings:
     if settings.model is None:
         return settings
-    return replace(settings, model=str(path.absolute().parent / settings.model))
+    return replace(settings, model=str(path.absolute().parent / Path(settings.model).expanduser()))
 
 
 def run(job: Job, progress: Progress | None = None) -> LabelReport:

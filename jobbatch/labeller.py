@@ -47,10 +47,10 @@ class Labeller:
             InputError: if a title was not UTF-8 where it came from.
         """
         try:
-            titles = pl.DataFrame({TITLE: raw_titles}, schema={TITLE: pl.String})
+            distinct = pl.DataFrame({TITLE: raw_titles}, schema={TITLE: pl.String})
         except UnicodeEncodeError as error:
             raise InputError(f"the title {error.object!r} is not UTF-8") from error
-        keyed = self._keyed(titles)
+        keyed = self._keyed(distinct)
         scored = self.model.score(_to_score(keyed).to_list())
         return self._decide(keyed, scored).rename({TITLE: "title"})
 
@@ -63,7 +63,7 @@ class Labeller:
         """
         keyed = self._keyed(distinct)
         keys = _to_score(keyed)
-        known = self.store.known().join(keys.to_frame(), on="key", how="semi")
+        known = self.store.known(keys)
         unknown = keys.filter(~keys.is_in(known["key"].implode())).to_list()
         scored = [known]
         done = 0

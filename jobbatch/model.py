@@ -89,8 +89,8 @@ class TitleModel:
     def score_chunks(self, keys: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Yield the scores of each chunk of `keys`; the next one is tokenised meanwhile.
 
-        A chunk's answer depends on its own keys alone: int8 activation scales span a batch, and
-        batches never reach over a chunk.
+        Batches never reach over a chunk, so that a chunk's answer depends on its own keys alone,
+        also with a graph whose activation scales span a batch.
         """
         chunks = [keys[i : i + CHUNK_TITLES] for i in range(0, len(keys), CHUNK_TITLES)]
         with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(self._threads) as callers:

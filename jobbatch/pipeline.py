@@ -132,10 +132,10 @@ def _label(
         titles = cs.by_name(title).as_expr()
         counted = table.frame.group_by(titles.alias(TITLE)).len(_ROWS).collect()
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
-        answers = labeller.answers(counted, progress)
-        return _publish(settings, source, table, title, answers, labeller)
     except POLARS_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+    answers = labeller.answers(counted, progress)
+    return _publish(settings, source, table, title, answers, labeller)
 
 
 def _check_output(settings: LabelSettings, table: Table, labeller: Labeller, n_rows: int) -> None:
@@ -189,13 +189,18 @@ def _publish(
                 metadata={f"jobbatch.{k}": v for k, v in _model_identity(labeller).items()},
                 separator=table.separator if settings.input.suffix.lower() == ending else None,
             )
-        except Exception:
+        except POLARS_ERRORS as error:
+            if publish.is_full(error):
+                raise
             _check_unchanged(settings.input, source)  # which then is the reason
+            raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+        except Exception:
+            _check_unchanged(settings.input, source)
             raise
         _check_unchanged(settings.input, source)
         sink.verify(staged, ending, int(answers[_ROWS].sum()), columns)
         output = FileState.of(staged, becomes=settings.output)
-        manifest = _manifest(settings, source, output, labeller, answers)
+        manifest = _manifest(settings, source, output, title, labeller, answers)
         # Before the output: a run that dies between the two has published nothing yet, so that
         # running it again needs no --overwrite.
         publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
@@ -211,6 +216,7 @@ def _manifest(
     settings: LabelSettings,
     source: FileState,
     output: FileState,
+    title: str,
     labeller: Labeller,
     answers: pl.DataFrame,
 ) -> RunManifest:
@@ -222,6 +228,7 @@ def _manifest(
         output=output,
         model=_model_identity(labeller),
         options=_deciding_options(settings),
+        title_column=title,
         counts={
             "rows": n_rows,
             "distinct_titles": answers.height,

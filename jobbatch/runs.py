@@ -85,6 +85,7 @@ class RunManifest:
         output: the file that was published.
         model: name, fingerprint, device and the digest of the decisions.
         options: the settings that the output depends on.
+        title_column: the column that was found or asked for.
         counts: rows, distinct titles, titles to review.
         label_shares: share of the rows that hold each label.
         versions: of jobbatch and the libraries whose change may change the output.
@@ -94,6 +95,7 @@ class RunManifest:
     output: FileState
     model: dict[str, str]
     options: dict[str, Any]
+    title_column: str
     counts: dict[str, int]
     label_shares: dict[str, float]
     versions: dict[str, str]

@@ -45,9 +45,17 @@ class ScoreStore:
         self.folder = folder / "scores" / fingerprint
         self._schema = schema(n_labels)
 
-    def known(self) -> pl.DataFrame:
-        """Return all scores, one row a key."""
-        frames = [frame for part in self._parts() if (frame := self._read(part)) is not None]
+    def known(self, keys: pl.Series | None = None) -> pl.DataFrame:
+        """Return the scores of `keys` that are known, or all, one row a key.
+
+        Memory grows with the keys asked for and the largest part, not with the store.
+        """
+        wanted = keys.rename("key").to_frame() if keys is not None else None
+        frames = []
+        for part in self._parts():
+            frame = self._read(part)
+            if frame is not None:
+                frames.append(frame if wanted is None else frame.join(wanted, on="key", how="semi"))
         if not frames:
             return pl.DataFrame(schema=self._schema)
         return pl.concat(frames).unique("key", keep="first", maintain_order=True)

@@ -172,7 +172,9 @@ def _limit_memory() -> None:
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - does not exist on Windows
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = MEMORY_LIMIT_BYTES if hard == resource.RLIM_INFINITY else hard
+        resource.setrlimit(resource.RLIMIT_AS, (min(MEMORY_LIMIT_BYTES, limit), hard))
 
 
 def main() -> None:

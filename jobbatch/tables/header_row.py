@@ -14,7 +14,8 @@ def find_header_row(rows: Sequence[Sequence[str | None]], asked: str | None) -> 
     """Return the index of the header row; none if the sheet is empty.
 
     It is the first row that holds the asked header; else the row with the header that most
-    clearly means job title; else the first that fills at least half of the sheet's width.
+    clearly means job title, if no row above it could be the headers as well; else the first that
+    fills at least half of the sheet's width.
 
     Args:
         rows: the first rows as text, from the sheet's top.
@@ -32,8 +33,10 @@ def find_header_row(rows: Sequence[Sequence[str | None]], asked: str | None) -> 
     worth = [max(map(header_worth, cells), default=0.0) for cells in filled]
     best = max(worth)
     wide = [i for i, cells in enumerate(filled) if 2 * len(cells) >= width]
-    named = [i for i in wide if worth[i] == best]
-    return named[0] if best > 1 and named else wide[0]
+    named = next((i for i in wide if worth[i] == best and best > 1), wide[0])
+    # A cell of the data can look like a header ('Cargo'); a header has only lesser rows above it.
+    lesser = all(not worth[i] and len(filled[i]) < len(filled[named]) for i in wide if i < named)
+    return named if lesser else wide[0]
 
 
 def clean_headers(cells: Sequence[str | None]) -> tuple[list[str], list[str]]:

@@ -122,8 +122,14 @@ def _scores(frame: pl.LazyFrame, names: Sequence[str], headers: Sequence[str]) -
     # Selectors, since pl.col takes '*' and '^...$' for patterns.
     sample = frame.select(cs.by_name(*text)).head(SAMPLE_ROWS).collect()
     roles, salutations = _shares(sample, _ROLE), _shares(sample, _SALUTATION)
+    # Numbers are hardly titles, whatever the header; a column without any value may be.
+    words = dict.fromkeys(set(names) - set(text), 0.5)
+    words |= _shares(sample.select(c for c in sample if c.null_count() < c.len()), r"\p{L}")
     return [
-        (header_worth(h) + roles.get(n, 0.0)) * (1 - salutations.get(n, 0.0))
+        (header_worth(h) + roles.get(n, 0.0))
+        * (1 - salutations.get(n, 0.0))
+        * (1 + 3 * words.get(n, 1.0))
+        / 4
         for n, h in zip(names, headers, strict=True)
     ]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,11 @@ MAX_COLUMNS = 16_384
 MAX_CHARACTERS = 32_767
 _EXACT_INTEGERS = 10**15
 """Whole numbers from here on lose digits in a spreadsheet's decimals, so they are kept as text."""
+_EXACT_DIGITS = 15
 _BATCH_ROWS = 20_000
+_BLOCK = 1 << 20
+_ROW = re.compile(rb'<row r="([0-9]+)"')
+_LONGEST_ROW_TAG = 32
 _CREATED = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """A fixed date, so that equal work gives equal bytes."""
 
@@ -52,6 +58,18 @@ def write_workbook(
     with zipfile.ZipFile(path) as archive:
         if (damaged := archive.testzip()) is not None:
             raise WriteError(f"{path}: part {damaged} came out damaged: run it again")
+
+
+def last_row(path: Path) -> int:
+    """Return the number of the last row that has a cell, the header's being 0."""
+    last, rest = 1, b""
+    with zipfile.ZipFile(path) as archive, archive.open("xl/worksheets/sheet1.xml") as sheet:
+        while block := sheet.read(_BLOCK):
+            text = rest + block
+            for found in _ROW.finditer(text):
+                last = int(found[1])
+            rest = text[-_LONGEST_ROW_TAG:]
+    return last - 1
 
 
 class _Rows:
@@ -107,8 +125,10 @@ class _Rows:
             self._sheet.write_datetime(row, column, cell, self._time)
         elif isinstance(cell, dt.timedelta):
             self._sheet.write_datetime(row, column, cell, self._span)
-        elif (isinstance(cell, int) and abs(cell) >= _EXACT_INTEGERS) or (
-            isinstance(cell, float) and not math.isfinite(cell)
+        elif (
+            (isinstance(cell, int) and abs(cell) >= _EXACT_INTEGERS)
+            or (isinstance(cell, float) and not math.isfinite(cell))
+            or (isinstance(cell, Decimal) and len(cell.as_tuple().digits) > _EXACT_DIGITS)
         ):
             self._sheet.write_string(row, column, str(cell))
         else:

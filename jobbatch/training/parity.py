@@ -106,5 +106,6 @@ def require(parity: Parity, recipe: ExportRecipe) -> None:
     if faults:
         raise ParityError(
             f"the {recipe.precision} graph differs from its PyTorch model: {'; '.join(faults)}. "
-            "The model folder is unchanged"
+            "The model folder is unchanged. A model that is unsure of much changes more: train it "
+            "for longer, or export with export/cpu-fp32.toml"
         )

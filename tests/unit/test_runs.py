@@ -148,6 +148,7 @@ def manifest() -> RunManifest:
         output=FileState(path="out.csv", size=2, sha256="b"),
         model={"name": "words", "fingerprint": "f"},
         options={"sheet": None, "prefix": "x_", "probabilities": True},
+        title_column="Job Title",
         counts={"rows": 3},
         label_shares={"Owner": 0.3333},
         versions={"polars": "2"},

@@ -23,7 +23,8 @@ cells = st.none() | st.sampled_from(["", " ", "a", "a_2", "a ", "column_1"]) | s
         ([["id", "what"], ["1", "nurse"]], 0),
         ([["made by me", None, None, None], ["a", "b", "c", "d"], ["1", "2", "3", "4"]], 1),
         ([["Job Title"], ["nurse"]], 0),
-        ([["id", "name"], ["1", "Position"]], 1),
+        ([["id", "name"], ["1", "Position"]], 0),
+        ([["Name", "Employee Title", "Unit"], ["Al", "Cook", "Mess"], ["Cy", "Pilot", "Cargo"]], 0),
     ],
 )
 def test_it_is_the_row_that_says_job_title_else_the_first_that_fills_the_sheet(

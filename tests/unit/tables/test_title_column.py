@@ -119,3 +119,8 @@ class TestAsked:
 )
 def test_headers_are_compared_in_lower_case_with_single_spaces(header: str, plain: str) -> None:
     assert normalise_header(header) == plain
+
+
+def test_numbers_under_a_promising_header_are_no_titles() -> None:
+    table = pl.LazyFrame({"position": ["1", "2"], "job": ["CEO of kites", "Moss engineer"]})
+    assert find_title_column(table, ("position", "job"), None, where="x.csv") == "job"
