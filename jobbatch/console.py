@@ -48,12 +48,7 @@ def epochs(*, quiet: bool) -> Callable[[EpochRecord], None] | None:
 
 
 def _print_epoch(record: EpochRecord) -> None:
-    print(
-        f"epoch {record.epoch:2} of {record.epochs}: loss {record.loss:.4f}, validation micro-F1 "
-        f"{record.micro_f1:.4f}, exact match {record.exact_match:.4f}, {record.seconds:.0f} s",
-        file=sys.stderr,
-        flush=True,
-    )
+    print(record, file=sys.stderr, flush=True)
 
 
 def show_label_report(report: LabelReport, *, as_json: bool, quiet: bool) -> None:

@@ -148,6 +148,14 @@ class Decisions:
         kept = [c for c in scored.collect_schema().names() if c not in _SCORED]
         return frame.select(*kept, *outputs)
 
+    def answers(self, probabilities: NDArray[np.float64], labels: tuple[str, ...]) -> pl.DataFrame:
+        """Return what `apply` answers for raw probabilities, float64 (n, n_labels)."""
+        scored = pl.LazyFrame(
+            {"probabilities": probabilities.astype(np.float32)},
+            schema={"probabilities": pl.Array(pl.Float32, len(labels))},
+        ).with_columns(truncated=pl.lit(value=False), unscored=pl.lit(None, pl.String))
+        return self.apply(scored, labels).collect()
+
     def _names(self, labels: tuple[str, ...]) -> pl.Expr:
         held = [pl.when(pl.col(f"is_p_{n}")).then(pl.lit(n)) for n in labels]
         listed = pl.concat_list(held).list.drop_nulls()
@@ -183,6 +191,11 @@ def _refuse(constant: str) -> NoReturn:
 _SCORED = ("probabilities", "truncated", "unscored")
 
 
+def multi_hot(answers: pl.DataFrame, labels: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Return the label sets of answers, bool (n, n_labels)."""
+    return np.column_stack([answers["labels"].list.contains(n).to_numpy() for n in labels])
+
+
 def tune(
     probabilities: NDArray[np.float64],
     targets: NDArray[np.bool_],
@@ -203,13 +216,8 @@ def tune(
     n_labels = targets.shape[1]
     fits = [Scaling.fit(probabilities[:, i], targets[:, i]) for i in range(n_labels)]
     plain = Decisions(calibration=tuple(fits), thresholds=(0.5,) * n_labels, order=order)
-    scored = pl.LazyFrame(
-        {"probabilities": probabilities.astype(np.float32)},
-        schema={"probabilities": pl.Array(pl.Float32, n_labels)},
-    ).with_columns(truncated=pl.lit(value=False), unscored=pl.lit(None, pl.String))
-    answers = plain.apply(scored, labels).collect()
-    hot = np.column_stack([answers["labels"].list.contains(n).to_numpy() for n in labels])
-    right = (hot == targets).all(axis=1)
+    answers = plain.answers(probabilities, labels)
+    right = (multi_hot(answers, labels) == targets).all(axis=1)
     confidence = Scaling.fit(answers["confidence"].to_numpy(), right)
     return Decisions(
         calibration=plain.calibration,

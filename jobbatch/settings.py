@@ -50,8 +50,8 @@ class TrainSettings:
         prune_vocabulary: keep only the WordPiece tokens that titles use.
         vocabulary_titles: a table of further titles, whose most frequent tokens are kept too.
         vocabulary_size: tokens up to which those are kept.
-        notes: a Markdown file that the model card takes over: sources, licences, figures.
         patience: epochs without a better validation F1 after which training stops.
+        notes: a Markdown file that the model card takes over: sources, licences, figures.
     """
 
     data: Path

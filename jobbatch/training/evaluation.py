@@ -9,11 +9,10 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
-from jobbatch.decisions import Decisions
+from jobbatch.decisions import Decisions, multi_hot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +79,9 @@ def decide(
     decisions: Decisions, probabilities: NDArray[np.float64], labels: tuple[str, ...]
 ) -> Decided:
     """Return what labelling would answer for raw probabilities, float64 (n, n_labels)."""
-    scored = pl.LazyFrame(
-        {"probabilities": probabilities.astype(np.float32)},
-        schema={"probabilities": pl.Array(pl.Float32, len(labels))},
-    ).with_columns(truncated=pl.lit(value=False), unscored=pl.lit(None, pl.String))
-    answers = decisions.apply(scored, labels).collect()
-    hot = [answers["labels"].list.contains(name).to_numpy() for name in labels]
+    answers = decisions.answers(probabilities, labels)
     return Decided(
-        hot=np.column_stack(hot),
+        hot=multi_hot(answers, labels),
         calibrated=answers.select(f"p_{name}" for name in labels).to_numpy(),
         needs_review=answers["needs_review"].to_numpy(),
     )

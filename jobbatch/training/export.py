@@ -29,8 +29,6 @@ from jobbatch.training.safety import architecture
 from jobbatch.training.staging import recover, staged_folder
 from jobbatch.weights import ModelFolder, write_manifest
 
-SAMPLES = 500
-"""Titles, about, whose activations decide how int8 is prepared."""
 LIBRARIES = ("optimum", "optimum-onnx", "onnx")
 
 

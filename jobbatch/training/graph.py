@@ -24,11 +24,7 @@ from jobbatch.settings import ExportRecipe
 from jobbatch.training.int8 import quantize
 
 
-def make_graph(
-    files: Mapping[str, bytes],
-    recipe: ExportRecipe,
-    workspace: Path,
-) -> bytes:
+def make_graph(files: Mapping[str, bytes], recipe: ExportRecipe, workspace: Path) -> bytes:
     """Return the content of a single-file ONNX graph.
 
     Args:
