@@ -154,7 +154,8 @@ def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
             raise ValueError(f"{value!r} is not a path")
         if "://" in str(value):
             raise ValueError(f"{value!r} is a URL, which is not supported yet: name a local path")
-        path = Path(value).expanduser()
+        # Unlike Path.expanduser, this takes "~$budget.xlsx" for a file's own name.
+        path = Path(os.path.expanduser(value))  # noqa: PTH111
         return relative_to / path if relative_to else path
     return _scalar(value, hint)
 

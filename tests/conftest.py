@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import polars as pl
 import pytest
 
@@ -12,6 +13,12 @@ from jobbatch.labeller import Labeller
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.settings import LabelSettings
 from tests import wordmodel
+
+# The same examples on every run, so that a red build is always about the change at hand;
+# `pytest --hypothesis-profile explore` looks for new ones.
+hypothesis.settings.register_profile("check", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=None)
+hypothesis.settings.load_profile("check")
 
 
 @pytest.fixture(scope="session")

@@ -178,6 +178,10 @@ class TestPaths:
         monkeypatch.setenv("USERPROFILE", "/home/me")
         assert label(input="~/in.csv").input == Path("/home/me/in.csv")
 
+    def test_a_file_name_may_begin_with_a_tilde(self) -> None:
+        for name in ("~$budget.xlsx", "~0"):
+            assert label(input=name).input == Path(name)
+
 
 class TestTables:
     JOB: dict[str, object] = {"job": {"command": "label"}, "label": FILES}  # noqa: RUF012
