@@ -1,0 +1,79 @@
+"""The command line: read options, call one function, print its report.
+
+Messages go to stderr, data to stdout.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from jobbatch import __version__
+from jobbatch.cli import labelling, teaching
+from jobbatch.cli.options import app
+from jobbatch.errors import JobbatchError
+
+__all__ = ["app", "labelling", "main", "teaching"]
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop."""
+
+    def __init__(self, signum: int) -> None:
+        self.exit_code = 128 + signum
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"jobbatch {__version__}")
+        raise typer.Exit
+    del context
+
+
+def _stop(signum: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise Interrupted(signum)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # Titles and file names are in any script, whatever the locale.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _stop)
+    code = _exit_code()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away, as `| head` does; nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _exit_code() -> int | str | None:
+    try:
+        app()
+    except JobbatchError as error:
+        print(f"jobbatch: {error}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted as interruption:
+        print("jobbatch: interrupted; run the same command again to go on", file=sys.stderr)
+        return interruption.exit_code
+    except SystemExit as leaving:
+        # Typer makes a closed stdout an exit of 1.
+        return 0 if isinstance(leaving.__context__, BrokenPipeError) else leaving.code
+    return 0

@@ -1,0 +1,135 @@
+"""The commands that label: label, predict, run, schedule.
+
+Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobbatch.cli.options import (
+    DeviceName,
+    Json,
+    Model,
+    Overwrite,
+    Quiet,
+    Sheet,
+    Threads,
+    TitleColumn,
+    app,
+    given,
+)
+
+
+@app.command()
+def label(
+    input: Annotated[Path, typer.Argument(help="Table with job titles.", readable=False)],  # noqa: A002
+    output: Annotated[Path, typer.Argument(help="File to write.", readable=False)],
+    title_column: TitleColumn = None,
+    sheet: Sheet = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.")] = None,
+    model: Model = None,
+    device: DeviceName = None,
+    threads: Threads = None,
+    prefix: Annotated[str | None, typer.Option(help="Before the new columns' names.")] = None,
+    probabilities: Annotated[
+        bool | None, typer.Option("--probabilities", help="Add a column p_<label> per label.")
+    ] = None,
+    overwrite: Overwrite = None,
+    fail_if_empty: Annotated[
+        bool | None, typer.Option("--fail-if-empty", help="Exit 14 if there are no rows.")
+    ] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Where known scores are kept.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Label a table: its rows, order and columns stay, the labels' columns are added.
+
+    \b
+    jobbatch label contacts.xlsx labelled.xlsx
+    jobbatch label crm.parquet out.parquet --title-column position --probabilities
+    jobbatch label export.csv labelled.csv --encoding latin-1 --overwrite
+
+    \b
+    Reads  .xlsx .xlsm .xls .xlsb .ods .csv .tsv .parquet .jsonl .arrow
+    Writes .parquet .xlsx .csv .tsv .jsonl .arrow
+    """
+    options = given(locals())
+    from jobbatch import config, console, pipeline
+    from jobbatch.settings import LabelSettings
+
+    settings = config.resolve(LabelSettings, options, "label")
+    with console.progress("scoring new titles", quiet=quiet or json) as progress:
+        report = pipeline.label_file(settings, progress)
+    console.show_label_report(report, as_json=json, quiet=quiet)
+
+
+@app.command()
+def predict(
+    titles: Annotated[list[str], typer.Argument(help="Titles; '-' reads lines of stdin.")],
+    model: Model = None,
+    device: DeviceName = None,
+    json: Json = False,
+) -> None:
+    """Label titles given on the spot: a table in a terminal, JSON else.
+
+    \b
+    jobbatch predict "SVP & CIO" "Founder/CEO"
+    cut -f3 people.tsv | jobbatch predict - --json
+    """
+    options = {"model": model, "device": device}
+    from jobbatch import config, console
+    from jobbatch.labeller import Labeller
+    from jobbatch.model import OpenOptions, TitleModel
+    from jobbatch.settings import PredictSettings
+    from jobbatch.weights import resolve_model
+
+    settings = config.resolve(PredictSettings, options, "predict")
+    raw = _lines_of_stdin() if titles == ["-"] else titles
+    opened = TitleModel(resolve_model(settings.model), OpenOptions(device=settings.device))
+    console.show_predictions(Labeller(opened).predict(raw), opened, as_json=json)
+
+
+@app.command()
+def run(
+    job: Annotated[Path, typer.Argument(help="Job file, for example jobs/nightly.toml.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run one job of jobs/: lock, work, manifest, exit code.
+
+    \b
+    jobbatch run jobs/nightly.toml
+    """
+    from jobbatch import console, jobs
+
+    loaded = jobs.load(job)
+    with console.progress("scoring new titles", quiet=quiet or json) as progress:
+        report = jobs.run(loaded, progress)
+    console.show_label_report(report, as_json=json, quiet=quiet)
+
+
+@app.command()
+def schedule(
+    paths: Annotated[list[Path], typer.Argument(help="Job files, or folders of them.")],
+) -> None:
+    """Print the crontab lines that run jobs; installs nothing.
+
+    \b
+    jobbatch schedule jobs/
+    (crontab -l; jobbatch schedule jobs/) | crontab -
+    """
+    from jobbatch import jobs
+
+    for line in jobs.crontab(paths):
+        typer.echo(line)
+
+
+def _lines_of_stdin() -> list[str]:
+    # What is not UTF-8 is told apart later, with the title that it is in.
+    lines = (line.decode("utf-8", "surrogateescape") for line in sys.stdin.buffer)
+    return [line.rstrip("\r\n") for line in lines]

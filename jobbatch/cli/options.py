@@ -1,0 +1,32 @@
+"""The application that the commands join, and the options that several of them share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="Label job titles with their organisational level: Chief Officer, Owner, Vice "
+    "President, Director, Manager, Individual Contributor/Staff; or with labels of your own.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")]
+Model = Annotated[str | None, typer.Option(help="Model folder; the shipped model if left out.")]
+Sheet = Annotated[str | None, typer.Option(help="Sheet of a spreadsheet.")]
+Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace the output.")]
+DeviceName = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if left out.")]
+TitleColumn = Annotated[
+    str | None, typer.Option(help="Header of the titles' column; found if left out.")
+]
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that belong to the settings, None where one was not given."""
+    return {k: v for k, v in options.items() if k not in {"json", "quiet"}}

@@ -1,0 +1,94 @@
+"""The commands that make models: train, export-onnx.
+
+Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobbatch.cli.options import DeviceName, Json, Overwrite, Quiet, Sheet, TitleColumn, app, given
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Table of labelled titles.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    title_column: TitleColumn = None,
+    label_columns: Annotated[
+        str | None, typer.Option(help="Headers of the label columns, with commas between.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between several labels in one cell, for example ';'.")
+    ] = None,
+    sheet: Sheet = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="minilm, a Hub name such as roberta-base, or a model folder; the shipped "
+            "model if left out."
+        ),
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
+    vocabulary_titles: Annotated[
+        Path | None, typer.Option(help="Table of titles whose frequent tokens are kept too.")
+    ] = None,
+    notes: Annotated[Path | None, typer.Option(help="Markdown file for the model card.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most; it stops earlier.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Titles per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the splits and the weights.")] = None,
+    device: DeviceName = None,
+    expand: Annotated[
+        bool | None, typer.Option(help="Expand abbreviations and misspellings.")
+    ] = None,
+    remove_digits: Annotated[bool | None, typer.Option(help="Drop digits.")] = None,
+    remove_stop_words: Annotated[bool | None, typer.Option(help="Drop stop words.")] = None,
+    overwrite: Overwrite = None,
+    resume: Annotated[
+        bool | None, typer.Option("--resume", help="Go on where an interrupted run was.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune a RoBERTa classifier on labelled titles; makes a model folder.
+
+    \b
+    jobbatch train labelled.xlsx --out weights/mine --base minilm
+    jobbatch train people.csv --out weights/dept --label-columns department
+    jobbatch export-onnx weights/mine --recipe export/cpu-int8.toml
+    """
+    options = given(locals())
+    from jobbatch import config, console, training
+    from jobbatch.settings import TrainSettings
+
+    training.require_extra()
+    from jobbatch.training import train as training_run
+
+    settings = config.resolve(TrainSettings, options, "train")
+    report = training_run.train(settings, console.epochs(quiet=quiet or json))
+    console.show_train_report(report, as_json=json, quiet=quiet)
+
+
+@app.command("export-onnx")
+def export_onnx(
+    model: Annotated[Path, typer.Argument(help="Model folder that `train` made.")],
+    recipe: Annotated[Path, typer.Option(help="TOML file, for example export/cpu-int8.toml.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Add an ONNX graph to a model folder, proven equal to its PyTorch model first.
+
+    \b
+    jobbatch export-onnx weights/mine --recipe export/cpu-int8.toml
+    """
+    from jobbatch import console, training
+
+    training.require_extra()
+    from jobbatch.training import export
+
+    report = export.export_onnx(model, export.load_recipe(recipe))
+    console.show_export_report(report, as_json=json, quiet=quiet)
