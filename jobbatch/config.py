@@ -144,20 +144,27 @@ def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
         if value not in choices:
             raise ValueError(f"{value!r} is none of {', '.join(map(str, choices))}")
         return value
+    if origin is tuple and typing.get_args(hint)[0] is Path:
+        paths = [value] if isinstance(value, str | Path) else value
+        if not isinstance(paths, Sequence):
+            raise ValueError(f"{value!r} is not a list of paths")
+        return tuple(_path(path, relative_to) for path in paths)
     if origin is tuple:
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, Sequence) or not all(isinstance(p, str) for p in parts):
             raise ValueError(f"{value!r} is not a list of texts")
         return tuple(p.strip() for p in parts if p.strip())
-    if hint is Path:
-        if not isinstance(value, str | Path) or not str(value):
-            raise ValueError(f"{value!r} is not a path")
-        if "://" in str(value):
-            raise ValueError(f"{value!r} is a URL, which is not supported yet: name a local path")
-        # Unlike Path.expanduser, this takes "~$budget.xlsx" for a file's own name.
-        path = Path(os.path.expanduser(value))  # noqa: PTH111
-        return relative_to / path if relative_to else path
-    return _scalar(value, hint)
+    return _path(value, relative_to) if hint is Path else _scalar(value, hint)
+
+
+def _path(value: Any, relative_to: Path | None) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError(f"{value!r} is not a path")
+    if "://" in str(value):
+        raise ValueError(f"{value!r} is a URL, which is not supported yet: name a local path")
+    # Unlike Path.expanduser, this takes "~$budget.xlsx" for a file's own name.
+    path = Path(os.path.expanduser(value))  # noqa: PTH111
+    return relative_to / path if relative_to else path
 
 
 def _scalar(value: Any, hint: type) -> Any:

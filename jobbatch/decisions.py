@@ -7,7 +7,7 @@ title as for a million. Calibration is Platt scaling (Platt 1999, with his smoot
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import mul
 from typing import Any, NoReturn
@@ -24,6 +24,8 @@ TRUNCATED = "truncated"
 NO_LABEL = "no label above its threshold"
 UNSURE = "low confidence"
 
+RIGHT_UNREVIEWED = 0.97
+"""Share of the titles not marked for review whose whole label set is to be right."""
 _SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1, where the logit is infinite."""
 
@@ -79,6 +81,8 @@ class Decisions:
         confidence: scaling of the product of the label-wise certainties to the probability that
             the whole label set is right.
         review_below: confidence under which a title is marked for review.
+        no_label_below: where no label reaches its threshold, the most probable one is answered,
+            unless its calibrated probability is below this: then none is.
         order: labels from highest to lowest, for `primary_label`; empty: the most probable.
     """
 
@@ -86,6 +90,7 @@ class Decisions:
     thresholds: tuple[float, ...]
     confidence: Scaling = Scaling()
     review_below: float = 0.8
+    no_label_below: float = 0.0
     order: tuple[str, ...] = ()
 
     @classmethod
@@ -101,6 +106,7 @@ class Decisions:
             fields["thresholds"] = tuple(map(float, fields["thresholds"]))
             fields["confidence"] = _scaling(fields["confidence"])
             fields["review_below"] = float(fields["review_below"])
+            fields["no_label_below"] = float(fields.get("no_label_below", 0.0))
             fields["order"] = tuple(fields["order"])
             return cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -129,11 +135,13 @@ class Decisions:
         ]
         most_probable = pl.concat_list(p).list.arg_max()
         above = [pl.col(p[i]) >= t for i, t in enumerate(self.thresholds)]
-        holds = [a | (pl.col("none") & (most_probable == i)) for i, a in enumerate(above)]
+        guessed = pl.col("none") & ~pl.col("nothing")
+        holds = [a | (guessed & (most_probable == i)) for i, a in enumerate(above)]
         certainty = [pl.when(pl.col(f"is_{c}")).then(pl.col(c)).otherwise(1 - pl.col(c)) for c in p]
         frame = (
             scored.with_columns(calibrated)
             .with_columns(none=~pl.any_horizontal(above))
+            .with_columns(nothing=pl.col("none") & (pl.max_horizontal(p) < self.no_label_below))
             .with_columns(h.alias(f"is_{c}") for h, c in zip(holds, p, strict=True))
             .with_columns(
                 labels=self._names(labels),
@@ -173,6 +181,8 @@ class Decisions:
             .then(pl.col("unscored"))
             .when(pl.col("truncated"))
             .then(pl.lit(TRUNCATED))
+            .when(pl.col("nothing"))
+            .then(pl.lit(NOT_A_TITLE))
             .when(pl.col("none"))
             .then(pl.lit(NO_LABEL))
             .when(pl.col("confidence") < self.review_below)
@@ -205,7 +215,7 @@ def tune(
     """Return decisions fitted on held-out titles.
 
     Thresholds stay at 0.5 of the calibrated probability: tuned per label on a few thousand rows
-    they fit noise.
+    they fit noise. What is not marked for review is right in `RIGHT_UNREVIEWED` of the titles.
 
     Args:
         probabilities: float64 (n, n_labels), of titles the model was not trained on.
@@ -216,12 +226,33 @@ def tune(
     n_labels = targets.shape[1]
     fits = [Scaling.fit(probabilities[:, i], targets[:, i]) for i in range(n_labels)]
     plain = Decisions(calibration=tuple(fits), thresholds=(0.5,) * n_labels, order=order)
-    answers = plain.answers(probabilities, labels)
-    right = (multi_hot(answers, labels) == targets).all(axis=1)
-    confidence = Scaling.fit(answers["confidence"].to_numpy(), right)
-    return Decisions(
-        calibration=plain.calibration,
-        thresholds=plain.thresholds,
-        confidence=confidence,
-        order=order,
-    )
+    if not targets.any(axis=1).all():
+        choices = [replace(plain, no_label_below=round(i / 20, 2)) for i in range(11)]
+        plain = max(choices, key=lambda d: _right(d, probabilities, targets, labels).sum())
+    right = _right(plain, probabilities, targets, labels)
+    raw = plain.answers(probabilities, labels)["confidence"].to_numpy()
+    confidence = Scaling.fit(raw, right)
+    chosen = replace(plain, confidence=confidence)
+    sure = chosen.answers(probabilities, labels)["confidence"].to_numpy()
+    return replace(chosen, review_below=_review_below(sure, right))
+
+
+def _right(
+    decisions: Decisions,
+    probabilities: NDArray[np.float64],
+    targets: NDArray[np.bool_],
+    labels: tuple[str, ...],
+) -> NDArray[np.bool_]:
+    """Return whether each whole label set is right, bool (n,)."""
+    hot = multi_hot(decisions.answers(probabilities, labels), labels)
+    right: NDArray[np.bool_] = (hot == targets).all(axis=1)
+    return right
+
+
+def _review_below(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Return the lowest confidence from which on enough answers are right, at least 0.5."""
+    order = np.argsort(-confidence, kind="stable")
+    share = np.cumsum(right[order]) / np.arange(1, right.size + 1)
+    enough = np.flatnonzero(share >= RIGHT_UNREVIEWED)
+    lowest = confidence[order][enough[-1]] if enough.size else 1.0
+    return round(max(float(lowest), 0.5), 4)

@@ -39,8 +39,11 @@ class TrainSettings:
     """What `jobbatch train` is asked to do. Learning rates are AdamW's, sizes are in titles.
 
     Attributes:
-        data: a table of labelled titles.
         out: the model folder to make.
+        data: tables of labelled titles; none: the titles that come with the package.
+        own_titles: add the titles that come with the package to `data`.
+        corrections: a table of labels that replace those of `data` in training, by title or by
+            the sha256 of its key; it labels titles of `unlabelled` too.
         label_columns: columns that hold a label each; empty: found by their headers.
         delimiter: splits the cells of the label columns into several labels, if given.
         base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
@@ -48,14 +51,16 @@ class TrainSettings:
             calibration; as many again are held out for the test figures.
         layers: of the base's to keep, evenly spaced; none: all.
         prune_vocabulary: keep only the WordPiece tokens that titles use.
-        vocabulary_titles: a table of further titles, whose most frequent tokens are kept too.
+        unlabelled: a table of titles without labels, whose most frequent tokens are kept too.
         vocabulary_size: tokens up to which those are kept.
         patience: epochs without a better validation F1 after which training stops.
         notes: a Markdown file that the model card takes over: sources, licences, figures.
     """
 
-    data: Path
     out: Path
+    data: tuple[Path, ...] = ()
+    own_titles: bool = False
+    corrections: Path | None = None
     title_column: str | None = None
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
@@ -74,7 +79,7 @@ class TrainSettings:
     remove_stop_words: bool = False
     layers: int | None = None
     prune_vocabulary: bool = True
-    vocabulary_titles: Path | None = None
+    unlabelled: Path | None = None
     vocabulary_size: int = 8_192
     notes: Path | None = None
     overwrite: bool = False

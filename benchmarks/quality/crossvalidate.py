@@ -23,7 +23,7 @@ def main() -> None:
     """Run the command."""
     options = _parser().parse_args()
     settings = TrainSettings(
-        data=options.data,
+        data=(options.data,),
         out=Path("unused"),
         base=options.base,
         epochs=options.epochs,
@@ -34,14 +34,14 @@ def main() -> None:
         remove_digits=options.remove_digits,
         remove_stop_words=options.remove_stop_words,
         layers=options.layers,
-        vocabulary_titles=options.vocabulary_titles,
+        unlabelled=options.unlabelled,
     )
     result = cross_validate(settings, options.folds, options.seed, progress=_show)
-    titles = options.vocabulary_titles and options.vocabulary_titles.name
+    titles = options.unlabelled and options.unlabelled.name
     found = asdict(settings) | {
         "data": options.data.name,
         "out": None,
-        "vocabulary_titles": titles,
+        "unlabelled": titles,
     }
     content = {
         "commit": _commit(),
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--base", default="minilm")
     parser.add_argument("--layers", type=int, help="keep so many layers of the base")
-    parser.add_argument("--vocabulary-titles", type=Path, help="as for jobbatch train")
+    parser.add_argument("--unlabelled", type=Path, help="as for jobbatch train")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=defaults["epochs"])

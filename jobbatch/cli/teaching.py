@@ -15,8 +15,20 @@ from jobbatch.cli.options import DeviceName, Json, Overwrite, Quiet, Sheet, Titl
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Argument(help="Table of labelled titles.", readable=False)],
     out: Annotated[Path, typer.Option(help="Model folder to make.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Tables of labelled titles; the package's own titles if left out.",
+            readable=False,
+        ),
+    ] = None,
+    own_titles: Annotated[
+        bool | None, typer.Option("--own-titles", help="Add the package's own titles.")
+    ] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="Table of labels that replace those of the data.")
+    ] = None,
     title_column: TitleColumn = None,
     label_columns: Annotated[
         str | None, typer.Option(help="Headers of the label columns, with commas between.")
@@ -33,8 +45,8 @@ def train(
         ),
     ] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
-    vocabulary_titles: Annotated[
-        Path | None, typer.Option(help="Table of titles whose frequent tokens are kept too.")
+    unlabelled: Annotated[
+        Path | None, typer.Option(help="Table of titles without labels, to know their words.")
     ] = None,
     notes: Annotated[Path | None, typer.Option(help="Markdown file for the model card.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most; it stops earlier.")] = None,

@@ -63,7 +63,7 @@ def cross_validate(
     """
     with tempfile.TemporaryDirectory() as workspace:
         data = dataset.load(settings, Path(workspace))
-    options = options or encoder_options(settings, data.normaliser)
+    options = options or encoder_options(settings, data)
     targets = data.labels.encode(data.key_labels)
     done: list[Fold] = []
     for held in splits.stratified_folds(data.keys, targets, folds, seed):

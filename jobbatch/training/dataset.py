@@ -1,26 +1,24 @@
-"""Labelled titles: read from any table, normalised, merged by key, their contradictions reported."""
+"""Labelled titles of one table or several: merged by key, corrected, contradictions reported."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobbatch.errors import UsageError
-from jobbatch.labels import LabelSet
+from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
-from jobbatch.tables.source import Table, open_table
-from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser
-from jobbatch.training.label_columns import LabelColumns, find_label_columns, read_labels
+from jobbatch.training import corrections, labelled_table
+from jobbatch.training.labelled_table import OWN_TITLES, LabelledTable, Labels
 
 EXAMPLES = 10
 """Conflicts that a report spells out."""
-
-Labels = tuple[str, ...]
+RARE = 10
+"""Rows under which a label is called rare: too few to learn it or to measure it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,32 +30,49 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataReport:
-    """What was found in the table.
+class TableReport:
+    """What was found in one table.
 
     Attributes:
+        name: the file's.
         title_column: the column of titles.
         label_columns: the columns of labels.
-        rows: rows that have a title and a label.
-        unlabelled: rows left out because they have no label.
+        rows: rows that have a title and labels, or are marked as having none.
+        unlabelled: rows left out because nobody gave labels.
         blank: rows left out because their title is blank.
-        distinct: distinct keys.
-        support: rows of each label.
-        rare_labels: labels with fewer than two rows, which nothing can be learned from.
-        conflicts: keys whose rows contradict each other.
-        examples: the first few of these.
     """
 
+    name: str
     title_column: str
     label_columns: tuple[str, ...]
     rows: int
     unlabelled: int
     blank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReport:
+    """What was found in all tables.
+
+    Attributes:
+        tables: table by table.
+        rows: of all of them.
+        distinct: distinct keys.
+        support: rows of each label.
+        rare_labels: labels with fewer than `RARE` rows.
+        conflicts: keys whose rows contradict each other.
+        examples: the first few of these.
+        corrected: keys whose labels the corrections changed.
+    """
+
+    tables: tuple[TableReport, ...]
+    rows: int
     distinct: int
     support: Mapping[str, int]
     rare_labels: tuple[str, ...]
     conflicts: int
     examples: tuple[Conflict, ...]
+    corrected: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +82,13 @@ class Dataset:
     Attributes:
         labels: the label vocabulary.
         normaliser: what made the keys.
-        row_keys: each row's key; these rows are what figures are measured on.
-        row_labels: each row's labels.
+        row_keys: each row's key.
+        row_labels: each row's labels as they came.
+        row_tables: the name of each row's table.
         keys: the distinct keys, sorted; these are what is trained on.
-        key_labels: the label set of each distinct key.
-        sha256: of the file read.
+        key_labels: the label set of each distinct key, corrected.
+        unlabelled: the distinct keys of the titles without labels, less those in `keys`.
+        sha256: of each file read, by name.
         report: what was found.
     """
 
@@ -79,57 +96,40 @@ class Dataset:
     normaliser: Normaliser
     row_keys: tuple[str, ...]
     row_labels: tuple[Labels, ...]
+    row_tables: tuple[str, ...]
     keys: tuple[str, ...]
     key_labels: tuple[Labels, ...]
-    sha256: str
+    sha256: Mapping[str, str]
     report: DataReport
+    unlabelled: tuple[str, ...] = field(default=(), repr=False)
 
 
 def load(settings: TrainSettings, workspace: Path) -> Dataset:
-    """Read the labelled table of `settings`.
+    """Read the labelled tables of `settings`.
 
     Args:
-        settings: names the table, its columns and the normaliser's options.
+        settings: names the tables, their columns and the normaliser's options.
         workspace: a folder for intermediate files.
 
     Raises:
-        UsageError: if there are no label columns, or fewer than two labels.
+        UsageError: if there are no label columns, fewer than two labels, or labels that the
+            package's own titles or the corrections do not go with.
         TitleColumnError, InputError: as `open_table` and `find_title_column`.
     """
-    table = open_table(
-        settings.data,
-        sheet=settings.sheet,
-        title_column=settings.title_column,
-        encoding=None,
-        workspace=workspace,
-    )
-    columns = find_label_columns(table, settings)
-    title = _title_column(table, columns, settings)
     normaliser = normaliser_of(settings)
-    frame = table.frame.select(title, *columns.names).collect()
-    keys = frame.select(normaliser.key(title)).to_series().to_list()
-    labelled = list(zip(keys, read_labels(frame, columns, settings.delimiter), strict=True))
-    rows = [(key, labels) for key, labels in labelled if key and labels]
-    known = LabelSet.seen_in([labels for _, labels in rows]) if rows else None
-    if known is None or len(known) < 2:
-        raise UsageError(
-            f"{settings.data}: training needs two labels or more, found "
-            f"{', '.join(known.names) if known else 'none'} in {', '.join(columns.names)}"
-        )
-    return _dataset(settings, known, rows, normaliser, (title, columns), labelled)
-
-
-def read_keys(path: Path, normaliser: Normaliser) -> tuple[str, ...]:
-    """Return the distinct keys of a table of titles, sorted.
-
-    Raises:
-        TitleColumnError, InputError: as `open_table` and `find_title_column`.
-    """
-    with tempfile.TemporaryDirectory() as workspace:
-        table = open_table(path, workspace=Path(workspace))
-        title = find_title_column(table.frame, table.headers, None, where=str(path))
-        keys = table.frame.select(normaliser.key(title).unique().sort()).collect().to_series()
-    return tuple(keys.to_list())
+    tables = [
+        labelled_table.read(source, normaliser, Path(tempfile.mkdtemp(dir=workspace)))
+        for source in labelled_table.sources(settings)
+    ]
+    unlabelled: tuple[str, ...] = ()
+    if settings.unlabelled is not None:
+        unlabelled = labelled_table.read_keys(settings.unlabelled, normaliser)
+    corrected: Mapping[str, Labels] = {}
+    if settings.corrections is not None:
+        corrected = corrections.read(settings.corrections, normaliser, workspace)
+        tables += _labelled_after_all(settings, unlabelled, corrected)
+    known = _label_set(settings, tables, corrected)
+    return _dataset(known, normaliser, tables, unlabelled, corrected)
 
 
 def normaliser_of(settings: TrainSettings) -> Normaliser:
@@ -162,50 +162,104 @@ def merge(
     return merged, tuple(conflicts)
 
 
-def _title_column(table: Table, columns: LabelColumns, settings: TrainSettings) -> str:
-    # Cells such as 'Manager' make a label column look like titles.
-    names = table.frame.collect_schema().names()
-    pairs = zip(names, table.headers, strict=True)
-    left = {n: h for n, h in pairs if n not in columns.names}
-    return find_title_column(
-        table.frame.select(*left),
-        tuple(left.values()),
-        settings.title_column,
-        where=str(settings.data),
-    )
+def _labelled_after_all(
+    settings: TrainSettings, unlabelled: Sequence[str], corrected: Mapping[str, Labels]
+) -> list[LabelledTable]:
+    """Return as a table those titles without labels that the corrections label."""
+    if settings.unlabelled is None or settings.corrections is None:
+        return []
+    found = [(k, corrected[d]) for k in unlabelled if (d := corrections.digest(k)) in corrected]
+    return [
+        LabelledTable(
+            name=settings.unlabelled.name,
+            title_column="",
+            label_columns=(settings.corrections.name,),
+            keys=tuple(key for key, _ in found),
+            labels=tuple(labels for _, labels in found),
+            sha256=labelled_table.sha256(settings.unlabelled),
+        )
+    ]
+
+
+def _label_set(
+    settings: TrainSettings,
+    tables: Sequence[LabelledTable],
+    corrected: Mapping[str, Labels],
+) -> LabelSet:
+    found = [
+        labels for t in tables for k, labels in zip(t.keys, t.labels, strict=True) if k and labels
+    ]
+    known = LabelSet.seen_in(found) if found else None
+    where = ", ".join(map(str, settings.data)) or str(OWN_TITLES)
+    if known is None or len(known) < 2:
+        raise UsageError(
+            f"{where}: training needs two labels or more, found "
+            f"{', '.join(known.names) if known else 'none'} in "
+            f"{', '.join(tables[0].label_columns)}"
+        )
+    if settings.own_titles and not set(known.names) <= set(JOB_LEVELS):
+        strange = [name for name in known.names if name not in JOB_LEVELS]
+        raise UsageError(
+            f"{where}: the package's own titles carry {', '.join(JOB_LEVELS)}, these data also "
+            f"{', '.join(strange)}. Leave --own-titles out"
+        )
+    unknown = sorted({n for labels in corrected.values() for n in labels if n not in known.names})
+    if unknown:
+        raise UsageError(
+            f"{settings.corrections}: the corrections name labels that the data do not have: "
+            f"{', '.join(unknown)}. Known are {', '.join(known.names)}"
+        )
+    return known
 
 
 def _dataset(
-    settings: TrainSettings,
     known: LabelSet,
-    rows: Sequence[tuple[str, Labels]],
     normaliser: Normaliser,
-    columns: tuple[str, LabelColumns],
-    labelled: Sequence[tuple[str, Labels]],
+    tables: Sequence[LabelledTable],
+    unlabelled: Sequence[str],
+    corrected: Mapping[str, Labels],
 ) -> Dataset:
-    rows = [(key, tuple(n for n in known.names if n in labels)) for key, labels in rows]
-    merged, conflicts = merge(rows, known)
-    support = Counter(name for _, labels in rows for name in labels)
-    unlabelled = sum(not labels for _, labels in labelled)
+    rows = [
+        (key, tuple(n for n in known.names if n in labels), table.name)
+        for table in tables
+        for key, labels in zip(table.keys, table.labels, strict=True)
+        if key and labels is not None
+    ]
+    merged, conflicts = merge([(key, labels) for key, labels, _ in rows], known)
+    final = {key: corrected.get(corrections.digest(key), old) for key, old in merged.items()}
+    final = {key: tuple(n for n in known.names if n in new) for key, new in final.items()}
+    support = Counter(name for _, labels, _ in rows for name in labels)
     report = DataReport(
-        title_column=columns[0],
-        label_columns=columns[1].names,
+        tables=tuple(map(_table_report, tables)),
         rows=len(rows),
-        unlabelled=unlabelled,
-        blank=len(labelled) - unlabelled - len(rows),
         distinct=len(merged),
         support={name: support[name] for name in known.names},
-        rare_labels=tuple(n for n in known.names if support[n] < 2),
+        rare_labels=tuple(n for n in known.names if support[n] < RARE),
         conflicts=len(conflicts),
         examples=conflicts[:EXAMPLES],
+        corrected=sum(final[key] != old for key, old in merged.items()),
     )
     return Dataset(
         labels=known,
         normaliser=normaliser,
-        row_keys=tuple(key for key, _ in rows),
-        row_labels=tuple(labels for _, labels in rows),
-        keys=tuple(merged),
-        key_labels=tuple(merged.values()),
-        sha256=hashlib.sha256(settings.data.read_bytes()).hexdigest(),
+        row_keys=tuple(key for key, _, _ in rows),
+        row_labels=tuple(labels for _, labels, _ in rows),
+        row_tables=tuple(name for _, _, name in rows),
+        keys=tuple(final),
+        key_labels=tuple(final.values()),
+        unlabelled=tuple(key for key in unlabelled if key not in final),
+        sha256={table.name: table.sha256 for table in tables},
         report=report,
+    )
+
+
+def _table_report(table: LabelledTable) -> TableReport:
+    rows = list(zip(table.keys, table.labels, strict=True))
+    return TableReport(
+        name=table.name,
+        title_column=table.title_column,
+        label_columns=table.label_columns,
+        rows=sum(bool(key) and labels is not None for key, labels in rows),
+        unlabelled=sum(labels is None for _, labels in rows),
+        blank=sum(not key and labels is not None for key, labels in rows),
     )

@@ -86,7 +86,7 @@ def _manifest(contents: Contents) -> Manifest:
         normaliser=normaliser,
         normaliser_version=normaliser.version,
         versions=versions(LIBRARIES),
-        data={contents.settings.data.name: contents.data.sha256},
+        data=contents.data.sha256,
         canaries=tuple(
             Canary(title=title, probabilities=tuple(row))
             for title, row in zip(CANARY_TITLES, scores.tolist(), strict=True)
@@ -108,6 +108,8 @@ def _toml(settings: TrainSettings) -> str:
             value = Path(value).resolve().name
         if isinstance(value, Path):
             value = value.name
+        if field.name == "data":
+            value = tuple(path.name for path in value)
         if value is not None:
             # JSON's strings, numbers, booleans and lists of strings are TOML's.
             shown = list(value) if isinstance(value, tuple) else value

@@ -15,11 +15,12 @@ import polars as pl
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
-from jobbatch.settings import TrainSettings
 from jobbatch.tables.source import Table
 from jobbatch.tables.title_column import normalise_header
 
 _LABEL_HEADER = re.compile(r"labels?|(job )?levels?|(column|label|level) \d+")
+NO_LABEL = "(no label)"
+"""The cell of a title that is known to have none; an empty cell says that nobody knows."""
 _YES = ("1", "1.0", "true")
 _NO = ("", "0", "0.0", "false")
 
@@ -39,19 +40,27 @@ class LabelColumns:
     one_per_label: bool
 
 
-def find_label_columns(table: Table, settings: TrainSettings) -> LabelColumns:
+def find_label_columns(
+    table: Table, asked: Sequence[str], *, title_column: str | None, where: str
+) -> LabelColumns:
     """Return the label columns: those asked for, else those whose headers say so.
+
+    Args:
+        table: the table.
+        asked: names or headers; empty: found.
+        title_column: never taken for a label column.
+        where: names the table in messages.
 
     Raises:
         UsageError: if an asked one is not there, or none is found.
     """
     names = table.frame.collect_schema().names()
     pairs = list(zip(names, table.headers, strict=True))
-    if settings.label_columns:
-        asked = [_asked(pairs, column, settings) for column in settings.label_columns]
-        flags = len(asked) > 1 and all(_holds_flags(table.frame, n) for n, _ in asked)
-        return _columns(asked, one_per_label=flags)
-    pairs = [p for p in pairs if settings.title_column not in p]
+    if asked:
+        chosen = [_asked(pairs, column, where) for column in asked]
+        flags = len(chosen) > 1 and all(_holds_flags(table.frame, n) for n, _ in chosen)
+        return _columns(chosen, one_per_label=flags)
+    pairs = [p for p in pairs if title_column not in p]
     named = [p for p in pairs if _LABEL_HEADER.fullmatch(normalise_header(p[1]))]
     if named:
         return _columns(named, one_per_label=False)
@@ -61,18 +70,18 @@ def find_label_columns(table: Table, settings: TrainSettings) -> LabelColumns:
     if flagged:
         return _columns(flagged, one_per_label=True)
     raise UsageError(
-        f"{settings.data}: no column looks like labels. Columns: {', '.join(map(repr, names))}. "
+        f"{where}: no column looks like labels. Columns: {', '.join(map(repr, names))}. "
         "Name them with --label-columns"
     )
 
 
 def read_labels(
     frame: pl.DataFrame, columns: LabelColumns, delimiter: str | None
-) -> list[tuple[str, ...]]:
-    """Return the distinct labels of each row, in the order of its cells.
+) -> list[tuple[str, ...] | None]:
+    """Return the distinct labels of each row, in the order of its cells; None where it has none.
 
     Spellings that differ only in case are one label: the job level of that name, else the most
-    frequent one.
+    frequent one. A cell with `NO_LABEL` gives the empty tuple.
     """
     rows: list[list[str]] = [[] for _ in range(frame.height)]
     for name, header in zip(columns.names, columns.headers, strict=True):
@@ -82,7 +91,8 @@ def read_labels(
             elif cell[0].lower() in _YES:
                 found.append(" ".join(header.split()))
     spelling = _spellings(rows)
-    return [tuple(dict.fromkeys(spelling[name.casefold()] for name in row)) for row in rows]
+    named = [tuple(dict.fromkeys(spelling[name.casefold()] for name in row)) for row in rows]
+    return [tuple(n for n in row if n != NO_LABEL) if row else None for row in named]
 
 
 def _columns(pairs: Sequence[tuple[str, str]], *, one_per_label: bool) -> LabelColumns:
@@ -90,9 +100,7 @@ def _columns(pairs: Sequence[tuple[str, str]], *, one_per_label: bool) -> LabelC
     return LabelColumns(names=names, headers=headers, one_per_label=one_per_label)
 
 
-def _asked(
-    pairs: Sequence[tuple[str, str]], asked: str, settings: TrainSettings
-) -> tuple[str, str]:
+def _asked(pairs: Sequence[tuple[str, str]], asked: str, where: str) -> tuple[str, str]:
     wanted = normalise_header(asked)
     found = [p for p in pairs if asked in p] or [
         p for p in pairs if normalise_header(p[1]) == wanted
@@ -100,7 +108,7 @@ def _asked(
     if len(found) != 1:
         problem = "several columns are called so" if found else "there is no such column"
         raise UsageError(
-            f"{settings.data}: --label-columns {asked!r}: {problem}. "
+            f"{where}: --label-columns {asked!r}: {problem}. "
             f"Columns: {', '.join(repr(n) for n, _ in pairs)}"
         )
     return found[0]
@@ -131,4 +139,4 @@ def _split(cell: Sequence[str], delimiter: str | None) -> list[str]:
 def _spellings(rows: Sequence[Sequence[str]]) -> dict[str, str]:
     counts = Counter(name for row in rows for name in row)
     by_count = sorted(counts, key=lambda name: (counts[name], name))
-    return {name.casefold(): name for name in [*by_count, *JOB_LEVELS]}
+    return {name.casefold(): name for name in [*by_count, *JOB_LEVELS, NO_LABEL]}

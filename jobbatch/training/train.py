@@ -22,7 +22,6 @@ from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.titles import Normaliser
 from jobbatch.training import checkpoints, dataset, encoder, folder
 from jobbatch.training.dataset import DataReport, Dataset
 from jobbatch.training.encoder import Encoder, EncoderOptions
@@ -128,7 +127,7 @@ def _train(
     notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
-    options = options or encoder_options(settings, data.normaliser)
+    options = options or encoder_options(settings, data)
     network = encoder.build(options, data.labels, _keys(data, parts.train), settings.seed)
 
     def examples(part: NDArray[np.intp]) -> Examples:
@@ -163,19 +162,12 @@ def _notes(settings: TrainSettings) -> str:
         raise UsageError(f"--notes {settings.notes} cannot be read: {error}") from error
 
 
-def encoder_options(settings: TrainSettings, normaliser: Normaliser) -> EncoderOptions:
-    """Return what the settings say about the base.
-
-    Raises:
-        InputError, TitleColumnError: if the table of further titles cannot be read.
-    """
-    others: tuple[str, ...] = ()
-    if settings.vocabulary_titles is not None:
-        others = dataset.read_keys(settings.vocabulary_titles, normaliser)
+def encoder_options(settings: TrainSettings, data: Dataset) -> EncoderOptions:
+    """Return what the settings say about the base."""
     return EncoderOptions(
         base=settings.base,
         prune_vocabulary=settings.prune_vocabulary,
-        other_keys=others,
+        other_keys=data.unlabelled,
         vocabulary_size=settings.vocabulary_size,
         n_layers=settings.layers,
     )
@@ -211,13 +203,18 @@ def _keys(data: Dataset, part: NDArray[np.intp]) -> list[str]:
 
 
 def _warnings(data: DataReport) -> list[str]:
+    unlabelled = sum(table.unlabelled for table in data.tables)
+    blank = sum(table.blank for table in data.tables)
     lines = []
-    if data.unlabelled or data.blank:
-        lines.append(f"left out: {data.unlabelled:,} rows without label, {data.blank:,} blank")
+    if unlabelled or blank:
+        lines.append(f"left out: {unlabelled:,} rows without label, {blank:,} blank")
     if data.conflicts:
         first = data.examples[0]
-        sets = " or ".join(", ".join(labels) for labels in first.label_sets)
+        sets = " or ".join(", ".join(labels) or "no label" for labels in first.label_sets)
         lines.append(f"{data.conflicts:,} titles contradict themselves, as {first.key!r}: {sets}")
+    if data.corrected:
+        lines.append(f"{data.corrected:,} titles have corrected labels")
     if data.rare_labels:
-        lines.append(f"fewer than two rows have: {', '.join(data.rare_labels)}")
+        rare = ", ".join(f"{name} ({data.support[name]})" for name in data.rare_labels)
+        lines.append(f"rare, hardly to be learned or measured (rows): {rare}")
     return lines

@@ -25,7 +25,7 @@ from jobbatch.settings import TrainSettings
 from jobbatch.training.export import export_onnx, load_recipe
 from jobbatch.training.train import train
 model = Path("model")
-train(TrainSettings(data=Path("labelled.csv"), out=model, base="base", epochs=12, batch_size=8,
+train(TrainSettings(data=(Path("labelled.csv"),), out=model, base="base", epochs=12, batch_size=8,
       learning_rate=0.003, validation_share=0.2, device="cpu"))
 reports = [export_onnx(model, load_recipe(Path(path))).to_json_dict() for path in sys.argv[1:]]
 print(json.dumps(reports))

@@ -96,6 +96,15 @@ class TestLabels:
         assert all(row["primary_label"] in row["labels"] for row in answers.to_dicts())
         assert answers["confidence"].is_between(0, 1).all()
 
+    def test_a_guess_below_the_limit_is_no_label_at_all(self) -> None:
+        doubting = replace(PLAIN, no_label_below=0.3)
+        answers = decide(doubting, [(0.2, 0.1, 0.29), (0.2, 0.1, 0.31), (0.5, 0.1, 0.1), None])
+        assert answers["labels"].to_list() == [[], ["c"], ["a"], []]
+        assert answers["primary_label"].to_list() == [None, "c", "a", None]
+        reasons = ["not a title", "no label above its threshold"]
+        assert answers["review_reason"].to_list()[:2] == reasons
+        assert answers["confidence"][0] == pytest.approx(0.8 * 0.9 * 0.71, abs=1e-4)
+
 
 class TestConfidence:
     def test_confidence_is_the_product_of_the_certainties_of_each_yes_and_no(self) -> None:
@@ -231,6 +240,39 @@ class TestTuning:
             right[sure].mean(), abs=0.05
         )
 
+    def test_titles_without_label_teach_when_to_answer_none(self) -> None:
+        rng = np.random.default_rng(2)
+        nothing = np.zeros((300, 3), np.bool_)
+        posts = np.eye(3, dtype=np.bool_)[rng.integers(3, size=700)]
+        said = np.vstack(
+            [
+                rng.uniform(0.01, 0.1, (300, 3)),
+                np.where(posts, 0.45, 0.05) + rng.normal(0, 0.01, (700, 3)),
+            ]
+        )
+        targets = np.vstack([nothing, posts])
+        answers = decide(tune(said, targets, ABC), said.tolist())
+        assert answers["labels"].list.len().to_list() == [0] * 300 + [1] * 700
+        always = tune(said[300:], posts, ABC)
+        assert always.no_label_below == 0
+
+    def test_what_is_not_reviewed_is_right_nearly_always(self) -> None:
+        rng = np.random.default_rng(3)
+        sure = rng.uniform(0.5, 1, 6_000)
+        said = np.column_stack([sure, 1 - sure, np.full(6_000, 0.01)])
+        first = rng.uniform(size=6_000) < sure
+        targets = np.column_stack([first, ~first, np.zeros(6_000, np.bool_)])
+        decisions = tune(said, targets, ABC)
+        answers = decide(decisions, said.tolist())
+        kept = ~answers["needs_review"].to_numpy()
+        assert 0.05 < kept.mean() < 0.2
+        assert first[kept].mean() == pytest.approx(0.97, abs=0.005)
+
+    def test_a_model_that_is_never_right_has_everything_reviewed(self) -> None:
+        said = np.tile([0.9, 0.1, 0.1], (50, 1))
+        decisions = tune(said, np.tile([False, True, False], (50, 1)), ABC)
+        assert decide(decisions, said.tolist())["needs_review"].all()
+
 
 class TestTheFile:
     def test_decisions_are_read_as_they_were_written(self) -> None:
@@ -239,6 +281,7 @@ class TestTheFile:
             thresholds=(0.4, 0.6),
             confidence=Scaling(slope=0.9, intercept=0.1),
             review_below=0.75,
+            no_label_below=0.25,
             order=("b", "ä"),
         )
         assert Decisions.from_json(decisions.to_json()) == decisions

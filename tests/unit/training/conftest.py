@@ -48,7 +48,7 @@ def make_settings(labelled: Path, tiny_base: Path) -> Callable[..., TrainSetting
 
     def make(out: Path, **changes: object) -> TrainSettings:
         fields: dict[str, object] = {
-            "data": labelled,
+            "data": (labelled,),
             "out": out,
             "base": str(tiny_base),
             "epochs": 3,

@@ -14,6 +14,7 @@ from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
 from jobbatch.training import dataset
+from jobbatch.training.corrections import digest
 from tests.tinymodel import own_titles
 
 pytestmark = pytest.mark.train
@@ -22,14 +23,15 @@ pytestmark = pytest.mark.train
 def load(tmp_path: Path, frame: pl.DataFrame, **changes: object) -> dataset.Dataset:
     path = tmp_path / "data.parquet"
     frame.write_parquet(path)
-    settings = TrainSettings(data=path, out=tmp_path / "out", **changes)  # type: ignore[arg-type]
+    settings = TrainSettings(data=(path,), out=tmp_path / "out", **changes)  # type: ignore[arg-type]
     return dataset.load(settings, tmp_path)
 
 
 def test_several_label_columns_are_found_by_their_headers(tmp_path: Path) -> None:
     data = load(tmp_path, own_titles())
-    assert data.report.label_columns == ("Column 1", "Column 2")
-    assert data.report.title_column == "Job Title"
+    (table,) = data.report.tables
+    assert table.label_columns == ("Column 1", "Column 2")
+    assert table.title_column == "Job Title"
     assert data.labels.names == JOB_LEVELS
     assert (data.report.rows, data.report.distinct, data.report.conflicts) == (63, 63, 0)
     both = data.row_labels[data.row_keys.index("owner / manager , kite shed")]
@@ -105,7 +107,8 @@ def test_rows_without_label_or_title_are_counted(tmp_path: Path) -> None:
         {"title": ["kite", None, " ", "moss", "tin"], "label": ["a", "a", "b", None, "b"]}
     )
     report = load(tmp_path, frame).report
-    assert (report.rows, report.unlabelled, report.blank) == (2, 1, 2)
+    (table,) = report.tables
+    assert (table.rows, table.unlabelled, table.blank) == (2, 1, 2)
     assert report.rare_labels == ("a", "b")
 
 
@@ -145,7 +148,7 @@ def test_label_order_does_not_depend_on_the_process(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from jobbatch.settings import TrainSettings as S;"
         "from jobbatch.training import dataset as d;"
-        "print(d.load(S(data=Path('data.parquet'), out=Path('o')), Path('.')).labels.names)"
+        "print(d.load(S(data=(Path('data.parquet'),), out=Path('o')), Path('.')).labels.names)"
     )
     answers = {
         subprocess.run(
@@ -159,3 +162,85 @@ def test_label_order_does_not_depend_on_the_process(tmp_path: Path) -> None:
         for seed in ("1", "2")
     }
     assert answers == {"('a', 'b', 'c', 'd', 'e', 'f')\n"}
+
+
+def test_no_label_is_an_answer_and_an_empty_cell_is_none(tmp_path: Path) -> None:
+    labels = ["a", "b", "(No Label)", None]
+    frame = pl.DataFrame({"title": [f"{c} shed" for c in "wxyz"], "label": labels})
+    data = load(tmp_path, frame)
+    assert data.row_labels == (("a",), ("b",), ())
+    assert data.report.tables[0].unlabelled == 1
+
+
+def test_several_tables_become_one_data_set(tmp_path: Path) -> None:
+    for name, label in (("one", "a"), ("two", "b")):
+        frame = pl.DataFrame({"title": ["kite shed", f"{name} shed"], "label": label})
+        frame.write_csv(tmp_path / f"{name}.csv")
+    files = (tmp_path / "one.csv", tmp_path / "two.csv")
+    data = dataset.load(TrainSettings(data=files, out=tmp_path / "out"), tmp_path)
+    assert data.row_tables == ("one.csv", "one.csv", "two.csv", "two.csv")
+    assert dict(zip(data.keys, data.key_labels, strict=True))["kite shed"] == ("a", "b")
+    assert data.report.conflicts == 1
+    assert set(data.sha256) == {"one.csv", "two.csv"}
+
+
+def test_without_data_the_own_titles_are_read(tmp_path: Path) -> None:
+    data = dataset.load(TrainSettings(out=tmp_path / "out"), tmp_path)
+    assert data.labels.names == JOB_LEVELS
+    assert data.report.rows > 5_000
+    assert () in data.row_labels
+
+
+def test_own_titles_join_data_with_their_labels_only(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"title": ["kite shed", "moss shed"], "label": ["Director", "Owner"]})
+    data = load(tmp_path, frame, own_titles=True)
+    assert set(data.row_tables) == {"data.parquet", "titles.csv"}
+    with pytest.raises(UsageError, match="Leave --own-titles out"):
+        load(tmp_path, frame.with_columns(label=pl.Series(["Director", "Lead"])), own_titles=True)
+
+
+class TestCorrections:
+    FRAME = pl.DataFrame({"title": ["Kite Shed", "moss shed"], "label": ["a", "b"]})
+
+    def corrected(
+        self, tmp_path: Path, table: dict[str, list[str]], **changes: object
+    ) -> dataset.Dataset:
+        pl.DataFrame(table).write_csv(tmp_path / "corrections.csv")
+        return load(tmp_path, self.FRAME, corrections=tmp_path / "corrections.csv", **changes)
+
+    def test_they_replace_the_labels_trained_on_by_title(self, tmp_path: Path) -> None:
+        table = {"title": ["kite SHED"], "corrected labels": ["a;b"]}
+        data = self.corrected(tmp_path, table)
+        assert data.key_labels == (("a", "b"), ("b",))
+        assert data.row_labels == (("a",), ("b",))
+        assert data.report.corrected == 1
+
+    def test_they_replace_labels_by_the_key_s_sha256(self, tmp_path: Path) -> None:
+        table = {"sha256": [digest("kite shed")], "corrected labels": ["(no label)"]}
+        assert self.corrected(tmp_path, table).key_labels == ((), ("b",))
+
+    def test_they_label_titles_that_had_none(self, tmp_path: Path) -> None:
+        pl.DataFrame({"title": ["Tin Whistle", "glass whistle"]}).write_csv(tmp_path / "more.csv")
+        table = {"sha256": [digest("tin whistle")], "corrected labels": ["b"]}
+        data = self.corrected(tmp_path, table, unlabelled=tmp_path / "more.csv")
+        assert dict(zip(data.keys, data.key_labels, strict=True))["tin whistle"] == ("b",)
+        assert data.unlabelled == ("glass whistle",)
+
+    def test_an_empty_correction_changes_nothing(self, tmp_path: Path) -> None:
+        table = {"title": ["kite shed", "moss shed"], "corrected labels": ["", "a"]}
+        assert self.corrected(tmp_path, table).key_labels == (("a",), ("a",))
+
+    @pytest.mark.parametrize(
+        ("table", "problem"),
+        [
+            ({"title": ["kite shed"], "label": ["a"]}, "need the column 'corrected labels'"),
+            ({"name": ["kite shed"], "corrected labels": ["a"]}, "'title' or 'sha256'"),
+            ({"title": ["kite shed"], "corrected labels": ["z"]}, "do not have: z"),
+            ({"title": ["x y", "X y"], "corrected labels": ["a", "b"]}, "two corrections"),
+        ],
+    )
+    def test_what_cannot_be_used_is_an_error(
+        self, tmp_path: Path, table: dict[str, list[str]], problem: str
+    ) -> None:
+        with pytest.raises(UsageError, match=problem):
+            self.corrected(tmp_path, table)

@@ -1,0 +1,129 @@
+"""One table of labelled titles: its title column, its label columns and what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jobbatch.settings import TrainSettings
+from jobbatch.tables.source import Table, open_table
+from jobbatch.tables.title_column import find_title_column
+from jobbatch.titles import Normaliser
+from jobbatch.training.label_columns import LabelColumns, find_label_columns, read_labels
+
+OWN_TITLES = Path(str(files("jobbatch"))) / "training" / "titles.csv"
+"""The titles that come with the package, labelled by docs/labelling-guide.md."""
+
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A table and where its titles and labels stand; fields as in `TrainSettings`."""
+
+    path: Path
+    sheet: str | None = None
+    title_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledTable:
+    """What a table says, row by row.
+
+    Attributes:
+        name: the file's.
+        title_column: the column of titles.
+        label_columns: the columns of labels.
+        keys: each row's key; '' where the title is blank.
+        labels: each row's labels; None where nobody gave any.
+        sha256: of the file.
+    """
+
+    name: str
+    title_column: str
+    label_columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    labels: tuple[Labels | None, ...]
+    sha256: str
+
+
+def sources(settings: TrainSettings) -> tuple[Source, ...]:
+    """Return the tables that the settings ask for, the package's own last."""
+    given = tuple(
+        Source(
+            path=path,
+            sheet=settings.sheet,
+            title_column=settings.title_column,
+            label_columns=settings.label_columns,
+            delimiter=settings.delimiter,
+        )
+        for path in settings.data
+    )
+    own = Source(path=OWN_TITLES, title_column="title", label_columns=("labels",), delimiter=";")
+    return (*given, own) if settings.own_titles or not given else given
+
+
+def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTable:
+    """Read a labelled table.
+
+    Raises:
+        UsageError: if it has no label columns.
+        TitleColumnError, InputError: as `open_table` and `find_title_column`.
+    """
+    table = open_table(
+        source.path,
+        sheet=source.sheet,
+        title_column=source.title_column,
+        encoding=None,
+        workspace=workspace,
+    )
+    columns = find_label_columns(
+        table, source.label_columns, title_column=source.title_column, where=str(source.path)
+    )
+    title = _title_column(table, columns, source)
+    frame = table.frame.select(title, *columns.names).collect()
+    return LabelledTable(
+        name=source.path.name,
+        title_column=title,
+        label_columns=columns.names,
+        keys=tuple(frame.select(normaliser.key(title)).to_series()),
+        labels=tuple(read_labels(frame, columns, source.delimiter)),
+        sha256=sha256(source.path),
+    )
+
+
+def read_keys(path: Path, normaliser: Normaliser) -> tuple[str, ...]:
+    """Return the distinct keys of a table of titles, sorted.
+
+    Raises:
+        TitleColumnError, InputError: as `open_table` and `find_title_column`.
+    """
+    with tempfile.TemporaryDirectory() as workspace:
+        table = open_table(path, workspace=Path(workspace))
+        title = find_title_column(table.frame, table.headers, None, where=str(path))
+        keys = table.frame.select(normaliser.key(title).unique().sort()).collect().to_series()
+    return tuple(key for key in keys if key)
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _title_column(table: Table, columns: LabelColumns, source: Source) -> str:
+    # Cells such as 'Manager' make a label column look like titles.
+    names = table.frame.collect_schema().names()
+    pairs = zip(names, table.headers, strict=True)
+    left = {n: h for n, h in pairs if n not in columns.names}
+    return find_title_column(
+        table.frame.select(*left),
+        tuple(left.values()),
+        source.title_column,
+        where=str(source.path),
+    )
