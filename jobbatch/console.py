@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import LabelReport
     from jobbatch.training.export import ExportReport
-    from jobbatch.training.loop import EpochRecord
+    from jobbatch.training.pretraining import PretrainReport
     from jobbatch.training.train import TrainReport
 
 _BAR_WIDTH = 24
@@ -42,12 +42,12 @@ def progress(what: str, *, quiet: bool) -> Iterator[Progress | None]:
         yield lambda done, total: drawn.update(task, completed=done, total=total)
 
 
-def epochs(*, quiet: bool) -> Callable[[EpochRecord], None] | None:
-    """Return a callback that prints a line per epoch; none where nobody reads it."""
-    return None if quiet else _print_epoch
+def lines(*, quiet: bool) -> Callable[[object], None] | None:
+    """Return a callback that prints what it is told as a line; none where nobody reads it."""
+    return None if quiet else _print_line
 
 
-def _print_epoch(record: EpochRecord) -> None:
+def _print_line(record: object) -> None:
     print(record, file=sys.stderr, flush=True)
 
 
@@ -114,6 +114,11 @@ def show_predictions(answers: pl.DataFrame, model: TitleModel, *, as_json: bool)
 
 def show_train_report(report: TrainReport, *, as_json: bool, quiet: bool) -> None:
     """Print a training run's figures."""
+    _show(report.to_json_dict(), report.summary_lines(), as_json=as_json, quiet=quiet)
+
+
+def show_pretrain_report(report: PretrainReport, *, as_json: bool, quiet: bool) -> None:
+    """Print how a pre-training went."""
     _show(report.to_json_dict(), report.summary_lines(), as_json=as_json, quiet=quiet)
 
 

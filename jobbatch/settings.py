@@ -87,6 +87,31 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainSettings:
+    """What `jobbatch pretrain` is asked to do.
+
+    Attributes:
+        titles: a table of titles; labels are not needed.
+        out: the folder of the base to make.
+        base: as for training; none for the shipped weights.
+        layers: of the base's to keep, evenly spaced; none: all.
+        vocabulary_size: WordPiece tokens to keep.
+    """
+
+    titles: Path
+    out: Path
+    base: str | None = None
+    layers: int | None = None
+    vocabulary_size: int = 8_192
+    epochs: int = 1
+    batch_size: int = 192
+    learning_rate: float = 3e-4
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRecipe:
     """How a model becomes ONNX for one target; the content of export/*.toml.
 

@@ -1,4 +1,4 @@
-"""The commands that make models: train, export-onnx.
+"""The commands that make models: train, pretrain, export-onnx.
 
 Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
 """
@@ -81,8 +81,40 @@ def train(
     from jobbatch.training import train as training_run
 
     settings = config.resolve(TrainSettings, options, "train")
-    report = training_run.train(settings, console.epochs(quiet=quiet or json))
+    report = training_run.train(settings, console.lines(quiet=quiet or json))
     console.show_train_report(report, as_json=json, quiet=quiet)
+
+
+@app.command()
+def pretrain(
+    titles: Annotated[Path, typer.Argument(help="Table of titles.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the base to make.")],
+    base: Annotated[str | None, typer.Option(help="As for train.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="1 if left out.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Titles per step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW, at its peak.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the order and the masks.")] = None,
+    device: DeviceName = None,
+    overwrite: Overwrite = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Teach a base how titles are written, from titles without labels; for `train --base`.
+
+    \b
+    jobbatch pretrain titles.parquet --base minilm --layers 3 --out weights/base
+    """
+    options = given(locals())
+    from jobbatch import config, console, training
+    from jobbatch.settings import PretrainSettings
+
+    training.require_extra()
+    from jobbatch.training import pretraining
+
+    settings = config.resolve(PretrainSettings, options, "pretrain")
+    report = pretraining.pretrain(settings, console.lines(quiet=quiet or json))
+    console.show_pretrain_report(report, as_json=json, quiet=quiet)
 
 
 @app.command("export-onnx")

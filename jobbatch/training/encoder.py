@@ -7,7 +7,7 @@ tokens), and the number of layers (asked for by scripts).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ class EncoderOptions:
         base: as in `TrainSettings`.
         prune_vocabulary: reduce a WordPiece vocabulary to what the titles use.
         other_keys: titles whose tokens are kept too when pruning.
-        vocabulary_size: tokens from which on those of `other_keys` are not added; none: no limit.
+        vocabulary_size: tokens from which on those of `other_keys` are not added, and up to which
+            a vocabulary is left alone; none: no limit.
         n_layers: layers to keep, evenly spaced; none: all.
     """
 
@@ -81,11 +82,29 @@ class Encoder:
         Raises:
             ModelError: if a weight does not fit fp16.
         """
+        self._write(folder, self.model.config, self.model.state_dict())
+
+    def save_body(self, folder: Path) -> None:
+        """Write the same files of the network without its head, as a base to train from.
+
+        Raises:
+            ModelError: if a weight does not fit fp16.
+        """
+        config = RobertaConfig(**self.model.config.to_dict())  # type: ignore[no-untyped-call]
+        config.num_labels = 1
+        config.problem_type = None
+        tensors = self.model.state_dict()
+        body = {n: t for n, t in tensors.items() if not n.startswith("classifier.")}
+        self._write(folder, config, body)
+
+    def _write(
+        self, folder: Path, config: RobertaConfig, tensors: Mapping[str, torch.Tensor]
+    ) -> None:
         # Loaded as float32 whatever the version of transformers; only the storage is fp16.
-        self.model.config.architectures = ["RobertaForSequenceClassification"]
-        self.model.config.dtype = torch.float32
-        self.model.config.to_json_file(folder / "config.json", use_diff=True)
-        half = {n: t.detach().cpu().half().contiguous() for n, t in self.model.state_dict().items()}
+        config.architectures = ["RobertaForSequenceClassification"]
+        config.dtype = torch.float32
+        config.to_json_file(folder / "config.json", use_diff=True)
+        half = {n: t.detach().cpu().half().contiguous() for n, t in tensors.items()}
         if not all(bool(torch.isfinite(t).all()) for t in half.values()):
             raise ModelError("the model cannot be saved: a weight is not finite in fp16")
         # Not save_file, which makes a file that only its owner can read.
@@ -109,13 +128,12 @@ def build(options: EncoderOptions, labels: LabelSet, keys: Sequence[str], seed: 
     """
     base = open_base(options.base)
     others = options.other_keys if options.prune_vocabulary else ()
+    n_tokens = TitleTokenizer(base.tokenizer).vocabulary_size
+    small = options.vocabulary_size is not None and n_tokens <= options.vocabulary_size
     vocabulary = (
         prune(base.tokenizer, keys, others, options.vocabulary_size)
-        if options.prune_vocabulary
-        else Vocabulary(
-            tokenizer=base.tokenizer,
-            rows=np.arange(TitleTokenizer(base.tokenizer).vocabulary_size),
-        )
+        if options.prune_vocabulary and not small
+        else Vocabulary(tokenizer=base.tokenizer, rows=np.arange(n_tokens))
     )
     layers = _layers(int(base.config["num_hidden_layers"]), options.n_layers)
     config = _config(base, labels, vocabulary, layers)
