@@ -22,7 +22,7 @@ from jobbatch.errors import UsageError
 S = TypeVar("S")
 DEFAULTS_FILE = "jobbatch.toml"
 ENVIRONMENT_PREFIX = "JOBBATCH_"
-_SECTIONS = ("label", "predict", "train")
+_SECTIONS = ("label", "predict", "train", "evaluate")
 
 
 def load_toml(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jobbatch.pipeline import LabelReport
     from jobbatch.training.export import ExportReport
     from jobbatch.training.pretraining import PretrainReport
+    from jobbatch.training.report import Report
     from jobbatch.training.train import TrainReport
 
 _BAR_WIDTH = 24
@@ -120,6 +122,12 @@ def show_train_report(report: TrainReport, *, as_json: bool, quiet: bool) -> Non
 def show_pretrain_report(report: PretrainReport, *, as_json: bool, quiet: bool) -> None:
     """Print how a pre-training went."""
     _show(report.to_json_dict(), report.summary_lines(), as_json=as_json, quiet=quiet)
+
+
+def show_evaluation(report: Report, page: Path | None, *, as_json: bool, quiet: bool) -> None:
+    """Print a model's figures, and where their page is."""
+    lines = report.summary_lines() + ([] if page is None else [f"report: {page}"])
+    _show(report.to_json_dict(), lines, as_json=as_json, quiet=quiet)
 
 
 def show_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> None:

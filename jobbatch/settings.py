@@ -112,6 +112,25 @@ class PretrainSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """What `jobbatch evaluate` is asked to do; how `data` are read is as in `TrainSettings`.
+
+    Attributes:
+        out: the folder of the report; none: it is not written.
+    """
+
+    data: tuple[Path, ...] = ()
+    own_titles: bool = False
+    title_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    model: str | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRecipe:
     """How a model becomes ONNX for one target; the content of export/*.toml.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,21 @@ DeviceName = Annotated[str | None, typer.Option(help="auto (default), cpu or cud
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if left out.")]
 TitleColumn = Annotated[
     str | None, typer.Option(help="Header of the titles' column; found if left out.")
+]
+LabelColumns = Annotated[
+    str | None, typer.Option(help="Headers of the label columns, with commas between.")
+]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Between several labels in one cell, for example ';'.")
+]
+OwnTitles = Annotated[
+    bool | None, typer.Option("--own-titles", help="Add the package's own titles.")
+]
+LabelledData = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Tables of labelled titles; the package's own titles if left out.", readable=False
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The commands that make models: train, pretrain, export-onnx.
+"""The commands that make and measure models: train, pretrain, evaluate, export-onnx.
 
 Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
 """
@@ -10,32 +10,34 @@ from typing import Annotated
 
 import typer
 
-from jobbatch.cli.options import DeviceName, Json, Overwrite, Quiet, Sheet, TitleColumn, app, given
+from jobbatch.cli.options import (
+    Delimiter,
+    DeviceName,
+    Json,
+    LabelColumns,
+    LabelledData,
+    Model,
+    Overwrite,
+    OwnTitles,
+    Quiet,
+    Sheet,
+    TitleColumn,
+    app,
+    given,
+)
 
 
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Model folder to make.")],
-    data: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            help="Tables of labelled titles; the package's own titles if left out.",
-            readable=False,
-        ),
-    ] = None,
-    own_titles: Annotated[
-        bool | None, typer.Option("--own-titles", help="Add the package's own titles.")
-    ] = None,
+    data: LabelledData = None,
+    own_titles: OwnTitles = None,
     corrections: Annotated[
         Path | None, typer.Option(help="Table of labels that replace those of the data.")
     ] = None,
     title_column: TitleColumn = None,
-    label_columns: Annotated[
-        str | None, typer.Option(help="Headers of the label columns, with commas between.")
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between several labels in one cell, for example ';'.")
-    ] = None,
+    label_columns: LabelColumns = None,
+    delimiter: Delimiter = None,
     sheet: Sheet = None,
     base: Annotated[
         str | None,
@@ -83,6 +85,41 @@ def train(
     settings = config.resolve(TrainSettings, options, "train")
     report = training_run.train(settings, console.lines(quiet=quiet or json))
     console.show_train_report(report, as_json=json, quiet=quiet)
+
+
+@app.command()
+def evaluate(
+    data: LabelledData = None,
+    own_titles: OwnTitles = None,
+    title_column: TitleColumn = None,
+    label_columns: LabelColumns = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    model: Model = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html and report.json.")
+    ] = None,
+    overwrite: Overwrite = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a model on labelled titles; writes a report that a browser shows.
+
+    \b
+    jobbatch evaluate labelled.xlsx --out report
+    jobbatch evaluate people.csv --model weights/dept --label-columns department --json
+    """
+    options = given(locals())
+    from jobbatch import config, console, training
+    from jobbatch.settings import EvaluateSettings
+
+    training.require_extra()
+    from jobbatch.training import evaluate as evaluation_run
+
+    settings = config.resolve(EvaluateSettings, options, "evaluate")
+    report = evaluation_run.evaluate(settings)
+    page = evaluation_run.page(settings)
+    console.show_evaluation(report, page, as_json=json, quiet=quiet)
 
 
 @app.command()

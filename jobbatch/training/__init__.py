@@ -10,7 +10,17 @@ from importlib.util import find_spec
 
 from jobbatch.errors import MissingExtraError
 
-_NEEDED = ("torch", "transformers", "optimum", "onnx", "sklearn", "iterstrat", "tensorboard")
+_NEEDED = (
+    "torch",
+    "transformers",
+    "optimum",
+    "onnx",
+    "sklearn",
+    "iterstrat",
+    "tensorboard",
+    "matplotlib",
+    "jinja2",
+)
 
 # Read when the libraries are first imported, hence here. Tokenising before a fork only warns.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

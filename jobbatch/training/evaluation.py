@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
@@ -66,25 +67,57 @@ class Decided:
 
     Attributes:
         hot: bool (n, n_labels), the label sets.
-        calibrated: float64 (n, n_labels).
+        calibrated: float64 (n, n_labels); 0 where a title was not scored.
+        confidence: float64 (n,); NaN where a title was not scored.
         needs_review: bool (n,).
     """
 
     hot: NDArray[np.bool_]
     calibrated: NDArray[np.float64]
+    confidence: NDArray[np.float64]
     needs_review: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, answers: pl.DataFrame, labels: tuple[str, ...]) -> Decided:
+        """Return the arrays of answers, in the columns of `Decisions.apply`."""
+        return cls(
+            hot=multi_hot(answers, labels),
+            calibrated=answers.select(pl.col(f"p_{n}").fill_null(0.0) for n in labels).to_numpy(),
+            confidence=answers["confidence"].fill_null(np.nan).to_numpy(),
+            needs_review=answers["needs_review"].to_numpy(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Labelled rows and what a model answers to them.
+
+    Attributes:
+        titles: each row's, as normalised.
+        tables: the name of each row's table.
+        labels: their names, in the order of the columns of `truth`.
+        truth: bool (n, n_labels), n at least one.
+        decided: the answers, row by row.
+    """
+
+    titles: tuple[str, ...]
+    tables: tuple[str, ...]
+    labels: tuple[str, ...]
+    truth: NDArray[np.bool_]
+    decided: Decided
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each row's whole label set is right, bool (n,)."""
+        right: NDArray[np.bool_] = (self.truth == self.decided.hot).all(axis=1)
+        return right
 
 
 def decide(
     decisions: Decisions, probabilities: NDArray[np.float64], labels: tuple[str, ...]
 ) -> Decided:
     """Return what labelling would answer for raw probabilities, float64 (n, n_labels)."""
-    answers = decisions.answers(probabilities, labels)
-    return Decided(
-        hot=multi_hot(answers, labels),
-        calibrated=answers.select(f"p_{name}" for name in labels).to_numpy(),
-        needs_review=answers["needs_review"].to_numpy(),
-    )
+    return Decided.of(decisions.answers(probabilities, labels), labels)
 
 
 def evaluate(
@@ -101,7 +134,11 @@ def evaluate(
         decisions: the model's.
         labels: their names.
     """
-    decided = decide(decisions, probabilities, labels)
+    return figures(truth, decide(decisions, probabilities, labels), labels)
+
+
+def figures(truth: NDArray[np.bool_], decided: Decided, labels: tuple[str, ...]) -> Evaluation:
+    """Return the figures of what was decided for rows whose label sets are `truth`."""
     hot = decided.hot
     per_label = _per_label(truth, decided, labels)
     right = (hot == truth).all(axis=1)
@@ -109,7 +146,7 @@ def evaluate(
     precision, recall, micro, _ = precision_recall_fscore_support(
         truth, hot, average="micro", zero_division=0.0
     )
-    aucs = [figures.roc_auc for figures in per_label if figures.roc_auc is not None]
+    aucs = [f.roc_auc for f in per_label if f.roc_auc is not None]
     return Evaluation(
         rows=len(truth),
         exact_match=float(right.mean()),
@@ -130,13 +167,13 @@ def _per_label(
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, decided.hot, average=None, zero_division=0.0
     )
-    figures = []
+    rows = []
     for i, name in enumerate(labels):
         occurs, always = bool(support[i]), support[i] == len(truth)
         auc = (
             roc_auc_score(truth[:, i], decided.calibrated[:, i]) if occurs and not always else None
         )
-        figures.append(
+        rows.append(
             LabelFigures(
                 label=name,
                 support=int(support[i]),
@@ -146,4 +183,4 @@ def _per_label(
                 roc_auc=None if auc is None else float(auc),
             )
         )
-    return tuple(figures)
+    return tuple(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from jobbatch.settings import TrainSettings
+from jobbatch.settings import EvaluateSettings, TrainSettings
 from jobbatch.tables.source import Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser
@@ -52,7 +52,7 @@ class LabelledTable:
     sha256: str
 
 
-def sources(settings: TrainSettings) -> tuple[Source, ...]:
+def sources(settings: TrainSettings | EvaluateSettings) -> tuple[Source, ...]:
     """Return the tables that the settings ask for, the package's own last."""
     given = tuple(
         Source(

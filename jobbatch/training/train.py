@@ -22,10 +22,11 @@ from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.training import checkpoints, dataset, encoder, folder
+from jobbatch.training import checkpoints, dataset, encoder, evaluation, folder
+from jobbatch.training import report as reports
 from jobbatch.training.dataset import DataReport, Dataset
 from jobbatch.training.encoder import Encoder, EncoderOptions
-from jobbatch.training.evaluation import Evaluation, evaluate
+from jobbatch.training.evaluation import Evaluation, Scored
 from jobbatch.training.examples import Examples, probabilities
 from jobbatch.training.fitting import FitReport, Progress, fit
 from jobbatch.training.splits import stratified_split
@@ -38,7 +39,7 @@ class TrainReport:
 
     Attributes:
         out: the model folder.
-        work: the folder of TensorBoard logs.
+        work: the folder of TensorBoard logs and of the report on the test part.
         data: what was read.
         sizes: distinct titles in the train, validation and test parts.
         fit: how the fit went.
@@ -73,6 +74,7 @@ class TrainReport:
         return [
             *lines,
             f"model: {self.out}",
+            f"report: {self.work / reports.PAGE}",
             f"logs: tensorboard --logdir {self.work}",
             f"next: jobbatch export-onnx {self.out} --recipe export/cpu-int8.toml",
         ]
@@ -138,17 +140,22 @@ def _train(
     fitted = fit(network, examples(parts.train), validation, settings, work=work, progress=progress)
     encoder.round_to_half(network.model)
     chosen = calibrate(network, validation, data)
+    tested = score(network, chosen, data, _keys(data, parts.test))
     report = TrainReport(
         out=settings.out,
         work=work,
         data=data.report,
         sizes=(parts.train.size, parts.validation.size, parts.test.size),
         fit=fitted,
-        test=measure(network, chosen, data, _keys(data, parts.test)),
+        test=evaluation.figures(tested.truth, tested.decided, tested.labels),
     )
     with staged_folder(settings.out) as staged:
         contents = folder.Contents(network, chosen, data, settings, report.test, fitted, notes)
         folder.write(staged, contents)
+    # Last, and not in the model folder: a full disk costs no model, and no title is published.
+    subject = reports.Subject(model=settings.out.name, rows="the test part, held out of training")
+    known = reports.words(_keys(data, parts.train))
+    reports.write(work, reports.build(tested, subject, vocabulary=known))
     checkpoints.clear(work)
     return report
 
@@ -183,11 +190,24 @@ def calibrate(network: Encoder, validation: Examples, data: Dataset) -> Decision
 
 def measure(network: Encoder, chosen: Decisions, data: Dataset, keys: Sequence[str]) -> Evaluation:
     """Return the figures on all rows whose key is among `keys`, with the labels they came with."""
+    scored = score(network, chosen, data, keys)
+    return evaluation.figures(scored.truth, scored.decided, scored.labels)
+
+
+def score(network: Encoder, chosen: Decisions, data: Dataset, keys: Sequence[str]) -> Scored:
+    """Return all rows whose key is among `keys`, with the labels they came with, and answers."""
     held = set(keys)
     rows = [i for i, key in enumerate(data.row_keys) if key in held]
-    scores = probabilities(network.model, network.tokens([data.row_keys[i] for i in rows]))
-    truth = data.labels.encode([data.row_labels[i] for i in rows])
-    return evaluate(truth, scores, chosen, data.labels.names)
+    titles = tuple(data.row_keys[i] for i in rows)
+    labels = data.labels.names
+    raw = probabilities(network.model, network.tokens(titles))
+    return Scored(
+        titles=titles,
+        tables=tuple(data.row_tables[i] for i in rows),
+        labels=labels,
+        truth=data.labels.encode([data.row_labels[i] for i in rows]),
+        decided=evaluation.decide(chosen, raw, labels),
+    )
 
 
 def _split(data: Dataset, targets: NDArray[np.bool_], settings: TrainSettings) -> _Parts:

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "transformers", "optimum", "sklearn", "onnx", "datasets", "scipy", "pandas"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "optimum",
+    "sklearn",
+    "onnx",
+    "datasets",
+    "scipy",
+    "pandas",
+    "matplotlib",
+}
 LIGHT = {"polars", "numpy", "onnxruntime", "tokenizers", "rich", "fastexcel", "xlsxwriter"}
 REPORT_MODULES = """
 import atexit, json, sys
@@ -70,7 +80,16 @@ def test_predicting_loads_nothing_of_training(people: Mapping[str, str]) -> None
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("label",), ("predict",), ("train",), ("export-onnx",), ("run",), ("schedule",)],
+    [
+        (),
+        ("label",),
+        ("predict",),
+        ("train",),
+        ("evaluate",),
+        ("export-onnx",),
+        ("run",),
+        ("schedule",),
+    ],
     ids=" ".join,
 )
 def test_help_is_instant_because_it_loads_nothing(arguments: tuple[str, ...]) -> None:
@@ -93,7 +112,7 @@ def test_without_onnx_runtime_the_two_ways_to_get_it_are_named(
     assert not Path("out.csv").exists()
 
 
-@pytest.mark.parametrize("missing", ["torch", "optimum", "sklearn"])
+@pytest.mark.parametrize("missing", ["torch", "optimum", "sklearn", "matplotlib"])
 def test_without_the_extra_train_names_what_is_missing_and_how_to_get_it(
     people: Mapping[str, str], missing: str
 ) -> None:

@@ -111,6 +111,18 @@ def test_other_labels_have_no_order(
     assert report.to_json_dict()["test"]["rows"] == report.test.rows
 
 
+def test_the_report_on_the_test_part_stands_beside_the_model_not_in_it(trained: Trained) -> None:
+    folder, report = trained
+    assert not list(folder.rglob("report.*"))
+    numbers = json.loads((report.work / "report.json").read_text(encoding="utf-8"))
+    assert numbers["headline"]["rows"] == report.test.rows
+    exact = numbers["headline"]["exact_match"]["value"]
+    assert exact == pytest.approx(report.test.exact_match, abs=1e-6)
+    assert "a word never seen in training" in {s["group"] for s in numbers["slices"]}
+    assert f"report: {report.work / 'report.html'}" in report.summary_lines()
+    assert (report.work / "report.html").exists()
+
+
 def test_the_report_names_what_matters(trained: Trained) -> None:
     text = "\n".join(trained[1].summary_lines())
     assert "63 labelled rows, 63 distinct titles" in text
@@ -136,7 +148,8 @@ def test_contradictions_are_in_the_report(
 
 
 def test_the_checkpoints_are_gone_and_the_logs_stay(trained: Trained) -> None:
-    assert [p.name for p in trained[1].work.iterdir()] == ["tensorboard"]
+    names = {path.name for path in trained[1].work.iterdir()}
+    assert names == {"report.html", "report.json", "tensorboard"}
 
 
 def test_an_existing_output_is_refused_before_work_is_done(
