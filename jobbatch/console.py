@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobbatch.labeller import Progress
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import LabelReport
+    from jobbatch.training.audit import AuditReport
     from jobbatch.training.export import ExportReport
     from jobbatch.training.pretraining import PretrainReport
     from jobbatch.training.report import Report
@@ -128,6 +129,11 @@ def show_evaluation(report: Report, page: Path | None, *, as_json: bool, quiet: 
     """Print a model's figures, and where their page is."""
     lines = report.summary_lines() + ([] if page is None else [f"report: {page}"])
     _show(report.to_json_dict(), lines, as_json=as_json, quiet=quiet)
+
+
+def show_audit_report(report: AuditReport, *, as_json: bool, quiet: bool) -> None:
+    """Print how many labels are suspicious and what to do next."""
+    _show(report.to_json_dict(), report.summary_lines(), as_json=as_json, quiet=quiet)
 
 
 def show_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> None:

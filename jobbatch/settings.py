@@ -131,6 +131,24 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What `jobbatch audit` is asked to do; how `data` are read is as in `TrainSettings`.
+
+    Attributes:
+        out: the workbook to make.
+    """
+
+    out: Path
+    data: tuple[Path, ...] = ()
+    own_titles: bool = False
+    title_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRecipe:
     """How a model becomes ONNX for one target; the content of export/*.toml.
 

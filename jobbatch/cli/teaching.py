@@ -1,4 +1,4 @@
-"""The commands that make and measure models: train, pretrain, evaluate, export-onnx.
+"""The commands that need the extra `train`: train, pretrain, evaluate, audit, export-onnx.
 
 Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
 """
@@ -152,6 +152,38 @@ def pretrain(
     settings = config.resolve(PretrainSettings, options, "pretrain")
     report = pretraining.pretrain(settings, console.lines(quiet=quiet or json))
     console.show_pretrain_report(report, as_json=json, quiet=quiet)
+
+
+@app.command()
+def audit(
+    out: Annotated[Path, typer.Option(help="Workbook to make, .xlsx.")],
+    data: LabelledData = None,
+    own_titles: OwnTitles = None,
+    title_column: TitleColumn = None,
+    label_columns: LabelColumns = None,
+    delimiter: Delimiter = None,
+    sheet: Sheet = None,
+    overwrite: Overwrite = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find suspicious labels; makes a workbook to check and correct them in.
+
+    \b
+    jobbatch audit labelled.xlsx --out audit.xlsx
+    jobbatch audit people.csv --out audit.xlsx --label-columns department
+    jobbatch train labelled.xlsx --corrections audit.xlsx --out weights/mine
+    """
+    options = given(locals())
+    from jobbatch import config, console, training
+    from jobbatch.settings import AuditSettings
+
+    training.require_extra()
+    from jobbatch.training import audit as auditing
+
+    settings = config.resolve(AuditSettings, options, "audit")
+    report = auditing.audit(settings)
+    console.show_audit_report(report, as_json=json, quiet=quiet)
 
 
 @app.command("export-onnx")

@@ -20,6 +20,8 @@ _NEEDED = (
     "tensorboard",
     "matplotlib",
     "jinja2",
+    "cleanlab",
+    "openpyxl",
 )
 
 # Read when the libraries are first imported, hence here. Tokenising before a fork only warns.

@@ -40,7 +40,8 @@ def read(path: Path, normaliser: Normaliser, workspace: Path) -> Mapping[str, La
         UsageError: if a column is missing, or a title has two different corrections.
         InputError: as `open_table`.
     """
-    table = open_table(path, workspace=workspace)
+    # Named, so that no other sheet is taken for it because of a word in one of its cells.
+    table = open_table(path, workspace=workspace, title_column=LABEL_COLUMN)
     names = table.frame.collect_schema().names()
     headers = {normalise_header(h): n for n, h in zip(names, table.headers, strict=True)}
     by = next((c for c in (DIGEST_COLUMN, TITLE_COLUMN) if c in headers), None)

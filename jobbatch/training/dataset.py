@@ -82,6 +82,8 @@ class Dataset:
     Attributes:
         labels: the label vocabulary.
         normaliser: what made the keys.
+        row_titles: each row's title as it came.
+        row_numbers: each row's number in its table (see `LabelledTable.first_row`).
         row_keys: each row's key.
         row_labels: each row's labels as they came.
         row_tables: the name of each row's table.
@@ -94,6 +96,8 @@ class Dataset:
 
     labels: LabelSet
     normaliser: Normaliser
+    row_titles: tuple[str, ...]
+    row_numbers: tuple[int, ...]
     row_keys: tuple[str, ...]
     row_labels: tuple[Labels, ...]
     row_tables: tuple[str, ...]
@@ -174,8 +178,10 @@ def _labelled_after_all(
             name=settings.unlabelled.name,
             title_column="",
             label_columns=(settings.corrections.name,),
+            titles=tuple(key for key, _ in found),
             keys=tuple(key for key, _ in found),
             labels=tuple(labels for _, labels in found),
+            first_row=1,
             sha256=labelled_table.sha256(settings.unlabelled),
         )
     ]
@@ -220,15 +226,17 @@ def _dataset(
     corrected: Mapping[str, Labels],
 ) -> Dataset:
     rows = [
-        (key, tuple(n for n in known.names if n in labels), table.name)
+        (key, tuple(n for n in known.names if n in labels), table.name, title, number)
         for table in tables
-        for key, labels in zip(table.keys, table.labels, strict=True)
+        for number, (key, labels, title) in enumerate(
+            zip(table.keys, table.labels, table.titles, strict=True), table.first_row
+        )
         if key and labels is not None
     ]
-    merged, conflicts = merge([(key, labels) for key, labels, _ in rows], known)
+    merged, conflicts = merge([(key, labels) for key, labels, *_ in rows], known)
     final = {key: corrected.get(corrections.digest(key), old) for key, old in merged.items()}
     final = {key: tuple(n for n in known.names if n in new) for key, new in final.items()}
-    support = Counter(name for _, labels, _ in rows for name in labels)
+    support = Counter(name for _, labels, *_ in rows for name in labels)
     report = DataReport(
         tables=tuple(map(_table_report, tables)),
         rows=len(rows),
@@ -242,9 +250,11 @@ def _dataset(
     return Dataset(
         labels=known,
         normaliser=normaliser,
-        row_keys=tuple(key for key, _, _ in rows),
-        row_labels=tuple(labels for _, labels, _ in rows),
-        row_tables=tuple(name for _, _, name in rows),
+        row_titles=tuple(title for *_, title, _ in rows),
+        row_numbers=tuple(number for *_, number in rows),
+        row_keys=tuple(key for key, *_ in rows),
+        row_labels=tuple(labels for _, labels, *_ in rows),
+        row_tables=tuple(name for _, _, name, *_ in rows),
         keys=tuple(final),
         key_labels=tuple(final.values()),
         unlabelled=tuple(key for key in unlabelled if key not in final),

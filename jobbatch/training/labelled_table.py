@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from jobbatch.settings import EvaluateSettings, TrainSettings
+import polars as pl
+
+from jobbatch.settings import AuditSettings, EvaluateSettings, TrainSettings
 from jobbatch.tables.source import Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser
@@ -39,20 +41,25 @@ class LabelledTable:
         name: the file's.
         title_column: the column of titles.
         label_columns: the columns of labels.
+        titles: each row's title as it came; '' where it is blank.
         keys: each row's key; '' where the title is blank.
         labels: each row's labels; None where nobody gave any.
+        first_row: the number of the first row, as a spreadsheet counts, where the header of
+            a file that is none is row 1.
         sha256: of the file.
     """
 
     name: str
     title_column: str
     label_columns: tuple[str, ...]
+    titles: tuple[str, ...]
     keys: tuple[str, ...]
     labels: tuple[Labels | None, ...]
+    first_row: int
     sha256: str
 
 
-def sources(settings: TrainSettings | EvaluateSettings) -> tuple[Source, ...]:
+def sources(settings: TrainSettings | EvaluateSettings | AuditSettings) -> tuple[Source, ...]:
     """Return the tables that the settings ask for, the package's own last."""
     given = tuple(
         Source(
@@ -91,8 +98,10 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
         name=source.path.name,
         title_column=title,
         label_columns=columns.names,
+        titles=tuple(frame[title].cast(pl.String).fill_null("")),
         keys=tuple(frame.select(normaliser.key(title)).to_series()),
         labels=tuple(read_labels(frame, columns, source.delimiter)),
+        first_row=table.sheet.header_row + 1 if table.sheet is not None else 2,
         sha256=sha256(source.path),
     )
 

@@ -21,6 +21,7 @@ HEAVY = {
     "scipy",
     "pandas",
     "matplotlib",
+    "cleanlab",
 }
 LIGHT = {"polars", "numpy", "onnxruntime", "tokenizers", "rich", "fastexcel", "xlsxwriter"}
 REPORT_MODULES = """
@@ -86,6 +87,7 @@ def test_predicting_loads_nothing_of_training(people: Mapping[str, str]) -> None
         ("predict",),
         ("train",),
         ("evaluate",),
+        ("audit",),
         ("export-onnx",),
         ("run",),
         ("schedule",),
@@ -128,6 +130,14 @@ def test_without_the_extra_export_onnx_says_so_too(people: Mapping[str, str]) ->
     recipe = ("--recipe", "cpu-int8.toml")
     done = run(without("torch") + RUN, "export-onnx", "mine", *recipe, variables=people)
     assert done.returncode == 24
+    assert "pip install 'jobbatch[train,cpu]'" in done.stderr
+
+
+def test_without_the_extra_audit_says_so_too(people: Mapping[str, str]) -> None:
+    blocked = without("cleanlab") + RUN
+    done = run(blocked, "audit", "people.csv", "--out", "a.xlsx", variables=people)
+    assert done.returncode == 24
+    assert "cleanlab" in done.stderr
     assert "pip install 'jobbatch[train,cpu]'" in done.stderr
 
 

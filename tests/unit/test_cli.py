@@ -12,7 +12,7 @@ import typer.main
 
 import jobbatch
 from jobbatch import cli, errors, pipeline
-from jobbatch.settings import EvaluateSettings, LabelSettings, PredictSettings
+from jobbatch.settings import AuditSettings, EvaluateSettings, LabelSettings, PredictSettings
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 Main = Callable[..., int]
@@ -110,7 +110,12 @@ def test_every_command_explains_itself_by_example_before_its_options(
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("label", LabelSettings), ("predict", PredictSettings), ("evaluate", EvaluateSettings)],
+    [
+        ("label", LabelSettings),
+        ("predict", PredictSettings),
+        ("evaluate", EvaluateSettings),
+        ("audit", AuditSettings),
+    ],
 )
 def test_every_setting_is_an_option_and_every_option_a_setting(name: str, schema: type) -> None:
     settings = {field.name for field in dataclasses.fields(schema)}
@@ -118,7 +123,7 @@ def test_every_setting_is_an_option_and_every_option_a_setting(name: str, schema
     assert options - {"json", "quiet", "titles"} == settings
 
 
-@pytest.mark.parametrize("name", ["label", "run", "train", "evaluate", "export-onnx"])
+@pytest.mark.parametrize("name", ["label", "run", "train", "evaluate", "audit", "export-onnx"])
 def test_whatever_works_for_long_can_be_quiet_or_answer_in_json(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     assert {"--json", "--quiet", "-q"} <= options
