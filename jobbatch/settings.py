@@ -46,6 +46,8 @@ class TrainSettings:
             the sha256 of its key; it labels titles of `unlabelled` too.
         label_columns: columns that hold a label each; empty: found by their headers.
         delimiter: splits the cells of the label columns into several labels, if given.
+        model_type: a fine-tuned encoder, or the classic model: one linear classifier per label
+            over character n-grams, which has no base, epochs or rates.
         base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
         validation_share: share of the distinct titles held out for early stopping and
             calibration; as many again are held out for the test figures.
@@ -65,6 +67,7 @@ class TrainSettings:
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
+    model_type: Literal["encoder", "classic"] = "encoder"
     base: str | None = None
     epochs: int = 12
     batch_size: int = 32

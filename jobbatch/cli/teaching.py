@@ -39,6 +39,10 @@ def train(
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
+    # Not `model`: JOBBATCH_MODEL names the folder that labels.
+    model_type: Annotated[
+        str | None, typer.Option("--model", help="encoder (default) or classic.")
+    ] = None,
     base: Annotated[
         str | None,
         typer.Option(
@@ -68,11 +72,12 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune a RoBERTa classifier on labelled titles; makes a model folder.
+    """Fine-tune a RoBERTa classifier, or fit a classic one, on labelled titles: a model folder.
 
     \b
     jobbatch train labelled.xlsx --out weights/mine --base minilm
     jobbatch train people.csv --out weights/dept --label-columns department
+    jobbatch train people.csv --out weights/quick --model classic
     jobbatch export-onnx weights/mine --recipe export/cpu-int8.toml
     """
     options = given(locals())

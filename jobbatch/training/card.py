@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from jobbatch.training.bases import MINILM_HUB
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation
+from jobbatch.training.scorer import About
 
 _TEXT = """\
 ---
-library_name: transformers
 pipeline_tag: text-classification
 language: en
-base_model: {base}
+{front_matter}
 ---
 
 # {name}
 
 Labels job titles, each with one or more of: {labels}.
 
-A RoBERTa sequence classifier (`RobertaForSequenceClassification`, multi-label){origin}. It reads
+{sentence}. It reads
 titles normalised by jobbatch; use it through `jobbatch label` or `jobbatch.TitleModel`, which
 also check the files against manifest.json, calibrate the probabilities and flag unsure titles.
 
@@ -43,19 +42,18 @@ confidence. It says nothing about a person.
 """
 
 
-def text(name: str, base: str, data: Dataset, test: Evaluation, notes: str = "") -> str:
-    """Return the card of the model `name`, fine-tuned from `base`; `notes` are taken over."""
+def text(name: str, about: About, data: Dataset, test: Evaluation, notes: str = "") -> str:
+    """Return the card of the model `name`, of the kind `about`; `notes` are taken over."""
     rows = [
         f"| {f.label} | {f.support} | {_figure(f.precision)} | {_figure(f.recall)} | "
         f"{_figure(f.f1)} | {_figure(f.roc_auc)} |"
         for f in test.per_label
     ]
-    minilm = ": the weights of all-MiniLM-L6-v2 (Apache-2.0) in RoBERTa's classes, fine-tuned"
     return _TEXT.format(
         name=name,
-        base=base,
+        front_matter="\n".join(about.front_matter),
+        sentence=about.sentence,
         labels=", ".join(data.labels.names),
-        origin=minilm if base == MINILM_HUB else f", fine-tuned from {base}",
         rows=test.rows,
         distinct=data.report.distinct,
         micro=test.micro_f1,

@@ -21,7 +21,9 @@ from transformers import RobertaConfig, RobertaForSequenceClassification
 from jobbatch.errors import ModelError
 from jobbatch.labels import LabelSet
 from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer, TokenIds
-from jobbatch.training.bases import Base, open_base
+from jobbatch.training.bases import MINILM_HUB, Base, open_base
+from jobbatch.training.examples import probabilities
+from jobbatch.training.scorer import About
 from jobbatch.training.vocabulary import Vocabulary, prune
 
 _ROLES = {
@@ -75,6 +77,22 @@ class Encoder:
     def tokens(self, keys: Sequence[str]) -> TokenIds:
         """Return the token ids of `keys`."""
         return self._title_tokenizer.encode(keys)
+
+    def probabilities(self, keys: Sequence[str]) -> NDArray[np.float64]:
+        """Return raw probabilities, float64 (n, n_labels), in the keys' order."""
+        return probabilities(self.model, self.tokens(keys))
+
+    @property
+    def about(self) -> About:
+        """What it is."""
+        minilm = ": the weights of all-MiniLM-L6-v2 (Apache-2.0) in RoBERTa's classes, fine-tuned"
+        origin = minilm if self.base == MINILM_HUB else f", fine-tuned from {self.base}"
+        return About(
+            front_matter=("library_name: transformers", f"base_model: {self.base}"),
+            sentence="A RoBERTa sequence classifier (`RobertaForSequenceClassification`, "
+            f"multi-label){origin}",
+            libraries=("jobbatch", "torch", "transformers", "tokenizers", "numpy", "polars"),
+        )
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors (fp16), tokenizer.json and tokenizer_config.json.

@@ -22,6 +22,7 @@ from jobbatch.classifier import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
 from jobbatch.settings import ExportRecipe
+from jobbatch.training.classic import MODEL_TYPE
 from jobbatch.training.folder import versions
 from jobbatch.training.graph import make_graph
 from jobbatch.training.parity import Parity, compare, require
@@ -101,7 +102,7 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
     Raises:
         ModelError: if the folder is not whole, or its config.json is refused.
         ParityError: if the graph differs by more than the recipe allows.
-        UsageError: if the recipe's titles cannot be read.
+        UsageError: if the recipe's titles cannot be read, or the model is a classic one.
         LockedError: if another run works on the folder.
     """
     started = time.monotonic()
@@ -112,6 +113,7 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         folder = ModelFolder(model)
         folder.verify()
         files = {name: folder.read(name) for name in ("config.json", "model.safetensors")}
+        _refuse_classic(files["config.json"], model)
         architecture(files["config.json"], str(model))
         keys = _keys(folder, titles)
         graph = make_graph(files, recipe, workspace)
@@ -128,6 +130,14 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         parity=parity,
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _refuse_classic(config: bytes, model: Path) -> None:
+    if json.loads(config).get("model_type") == MODEL_TYPE:
+        raise UsageError(
+            f"{model} is a classic model: its graph, {ONNX_FILE['cpu']}, came with it and is for "
+            "the CPU. There is nothing to export"
+        )
 
 
 def _titles(path: Path) -> pl.DataFrame:

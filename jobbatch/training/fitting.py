@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -38,6 +39,14 @@ class FitReport:
     best_epoch: int
     stopped: str
     epochs: tuple[EpochRecord, ...]
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the entry of metrics.json."""
+        return {"fit": asdict(self)}
+
+    def summary_lines(self) -> list[str]:
+        """Return the report for a person."""
+        return [f"kept epoch {self.best_epoch} of {len(self.epochs)} ({self.stopped})"]
 
 
 def fit(

@@ -15,10 +15,8 @@ from jobbatch.decisions import Decisions
 from jobbatch.settings import TrainSettings
 from jobbatch.training import card
 from jobbatch.training.dataset import Dataset
-from jobbatch.training.encoder import Encoder
 from jobbatch.training.evaluation import Evaluation
-from jobbatch.training.examples import probabilities
-from jobbatch.training.fitting import FitReport
+from jobbatch.training.scorer import FitSummary, TitleScorer
 from jobbatch.weights import Canary, Manifest, write_manifest
 
 CANARY_TITLES = (
@@ -34,32 +32,34 @@ CANARY_TITLES = (
     "Deputy Manager, Echo Archive",
 )
 """Made up, so that none can be in anybody's data."""
-LIBRARIES = ("jobbatch", "torch", "transformers", "tokenizers", "numpy", "polars")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """All that a model folder is written from."""
+    """All that a model folder is written from; fields as in `train.TrainReport`."""
 
-    network: Encoder
+    scorer: TitleScorer
     decisions: Decisions
     data: Dataset
     settings: TrainSettings
     test: Evaluation
-    fit: FitReport
+    test_original: Evaluation | None
+    fit: FitSummary
     notes: str
 
 
 def write(folder: Path, contents: Contents) -> None:
     """Fill the empty `folder`; its manifest comes last."""
-    contents.network.save(folder)
+    contents.scorer.save(folder)
     (folder / "decisions.json").write_bytes(contents.decisions.to_json())
-    metrics = {"test": asdict(contents.test), "fit": asdict(contents.fit)}
+    metrics = {"test": asdict(contents.test), **contents.fit.metrics()}
+    if contents.test_original is not None:
+        metrics["test_original"] = asdict(contents.test_original)
     (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
     (folder / "train.toml").write_text(_toml(contents.settings), encoding="utf-8")
     text = card.text(
         contents.settings.out.name,
-        contents.network.base,
+        contents.scorer.about,
         contents.data,
         contents.test,
         contents.notes,
@@ -78,14 +78,14 @@ def _manifest(contents: Contents) -> Manifest:
     normaliser = contents.data.normaliser
     titles = pl.DataFrame({"title": CANARY_TITLES})
     keys = titles.select(normaliser.key("title")).to_series().to_list()
-    scores = probabilities(contents.network.model, contents.network.tokens(keys)).round(6)
+    scores = contents.scorer.probabilities(keys).round(6)
     return Manifest(
         name=contents.settings.out.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         labels=contents.data.labels.names,
         normaliser=normaliser,
         normaliser_version=normaliser.version,
-        versions=versions(LIBRARIES),
+        versions=versions(contents.scorer.about.libraries),
         data=contents.data.sha256,
         canaries=tuple(
             Canary(title=title, probabilities=tuple(row))

@@ -1,15 +1,15 @@
 """From a labelled table to a model folder.
 
-Load -> split -> fit -> round to fp16 -> calibrate on the validation part -> measure once on the
-test part -> write the folder beside its target, rename it last. What is measured is what is
-written: the rounded weights, decided as labelling decides.
+Load -> split -> fit -> calibrate on the validation part -> measure once on the test part -> write
+the folder beside its target, rename it last. What is measured is what is written: the weights as
+they are stored, decided as labelling decides.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from jobbatch import decisions
 from jobbatch.decisions import Decisions
 from jobbatch.errors import UsageError
-from jobbatch.labels import JOB_LEVELS
+from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.training import checkpoints, dataset, encoder, evaluation, folder
+from jobbatch.training import checkpoints, dataset, evaluation, folder, models
 from jobbatch.training import report as reports
 from jobbatch.training.dataset import DataReport, Dataset
-from jobbatch.training.encoder import Encoder, EncoderOptions
+from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.evaluation import Evaluation, Scored
-from jobbatch.training.examples import Examples, probabilities
-from jobbatch.training.fitting import FitReport, Progress, fit
+from jobbatch.training.fitting import Progress
+from jobbatch.training.models import Titles
+from jobbatch.training.scorer import FitSummary, TitleScorer
 from jobbatch.training.splits import stratified_split
 from jobbatch.training.staging import check_target, recover, staged_folder
 
@@ -39,19 +40,23 @@ class TrainReport:
 
     Attributes:
         out: the model folder.
-        work: the folder of TensorBoard logs and of the report on the test part.
+        work: the folder of the report on the test part, and of an encoder's TensorBoard logs.
         data: what was read.
         sizes: distinct titles in the train, validation and test parts.
         fit: how the fit went.
-        test: figures on the rows of the test part.
+        test: figures on the rows of the test part, with their corrected labels.
+        test_original: the same with the labels they came with; none: nothing was corrected.
+        needs_export: whether the folder is without an ONNX graph so far.
     """
 
     out: Path
     work: Path
     data: DataReport
     sizes: tuple[int, int, int]
-    fit: FitReport
+    fit: FitSummary
     test: Evaluation
+    test_original: Evaluation | None
+    needs_export: bool
 
     def to_json_dict(self) -> dict[str, Any]:
         """Return the report as JSON can hold it."""
@@ -64,19 +69,30 @@ class TrainReport:
             f"{self.data.rows:,} labelled rows, {self.data.distinct:,} distinct titles",
             f"train {train:,}, validation {validation:,}, test {test:,} distinct titles",
             *_warnings(self.data),
-            f"kept epoch {self.fit.best_epoch} of {len(self.fit.epochs)} ({self.fit.stopped})",
+            *self.fit.summary_lines(),
             f"test: micro-F1 {self.test.micro_f1:.3f}, macro-F1 {self.test.macro_f1:.3f}",
             f"  exact match {self.test.exact_match:.3f}, to review {self.test.review_share:.0%}",
         ]
         for figures in self.test.per_label:
             f1 = "n/a" if figures.f1 is None else f"{figures.f1:.3f}"
             lines.append(f"  {figures.label}: F1 {f1} on {figures.support:,} rows")
+        if self.test_original is not None:
+            lines.append(
+                f"test, labels as they came: micro-F1 {self.test_original.micro_f1:.3f}, exact "
+                f"match {self.test_original.exact_match:.3f}"
+            )
         return [
             *lines,
             f"model: {self.out}",
             f"report: {self.work / reports.PAGE}",
-            f"logs: tensorboard --logdir {self.work}",
-            f"next: jobbatch export-onnx {self.out} --recipe export/cpu-int8.toml",
+            *(
+                [
+                    f"logs: tensorboard --logdir {self.work}",
+                    f"next: jobbatch export-onnx {self.out} --recipe export/cpu-int8.toml",
+                ]
+                if self.needs_export
+                else [f"next: jobbatch label INPUT OUTPUT --model {self.out}"]
+            ),
         ]
 
 
@@ -110,9 +126,11 @@ def train(
     Raises:
         OutputError: if the output exists and may not be replaced.
         LockedError: if another run is making it.
-        UsageError: if the data do not suffice, or training diverges at once.
+        UsageError: if the data do not suffice, the settings do not go together, or training
+            diverges at once.
         ModelError: if the base cannot be had or is unsafe.
     """
+    models.check(settings)
     check_target(settings.out, overwrite=settings.overwrite)
     settings.out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with exclusive(settings.out), tempfile.TemporaryDirectory() as workspace:
@@ -129,32 +147,42 @@ def _train(
     notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
-    options = options or encoder_options(settings, data)
-    network = encoder.build(options, data.labels, _keys(data, parts.train), settings.seed)
-
-    def examples(part: NDArray[np.intp]) -> Examples:
-        return Examples(tokens=network.tokens(_keys(data, part)), targets=targets[part])
-
-    validation = examples(parts.validation)
+    train, validation = (
+        Titles(keys=_keys(data, part), targets=targets[part])
+        for part in (parts.train, parts.validation)
+    )
     work = work_folder(settings.out)
-    fitted = fit(network, examples(parts.train), validation, settings, work=work, progress=progress)
-    encoder.round_to_half(network.model)
-    chosen = calibrate(network, validation, data)
-    tested = score(network, chosen, data, _keys(data, parts.test))
+    options = options or encoder_options(settings, data)
+    fitted = models.fit(
+        train, validation, data.labels, settings, options, work=work, progress=progress
+    )
+    chosen = calibrate(fitted.scorer, validation, data.labels)
+    tested, tested_original = score(fitted.scorer, chosen, data, _keys(data, parts.test))
     report = TrainReport(
         out=settings.out,
         work=work,
         data=data.report,
         sizes=(parts.train.size, parts.validation.size, parts.test.size),
-        fit=fitted,
-        test=evaluation.figures(tested.truth, tested.decided, tested.labels),
+        fit=fitted.report,
+        test=_figures(tested),
+        test_original=_figures(tested_original) if data.report.corrected else None,
+        needs_export=settings.model_type != "classic",
     )
     with staged_folder(settings.out) as staged:
-        contents = folder.Contents(network, chosen, data, settings, report.test, fitted, notes)
+        contents = folder.Contents(
+            scorer=fitted.scorer,
+            decisions=chosen,
+            data=data,
+            settings=settings,
+            test=report.test,
+            test_original=report.test_original,
+            fit=fitted.report,
+            notes=notes,
+        )
         folder.write(staged, contents)
     # Last, and not in the model folder: a full disk costs no model, and no title is published.
     subject = reports.Subject(model=settings.out.name, rows="the test part, held out of training")
-    known = reports.words(_keys(data, parts.train))
+    known = reports.words(train.keys)
     reports.write(work, reports.build(tested, subject, vocabulary=known))
     checkpoints.clear(work)
     return report
@@ -180,34 +208,35 @@ def encoder_options(settings: TrainSettings, data: Dataset) -> EncoderOptions:
     )
 
 
-def calibrate(network: Encoder, validation: Examples, data: Dataset) -> Decisions:
+def calibrate(scorer: TitleScorer, validation: Titles, labels: LabelSet) -> Decisions:
     """Return the decisions fitted on the validation part."""
-    names = data.labels.names
-    order = names if set(names) <= set(JOB_LEVELS) else ()
-    scores = probabilities(network.model, validation.tokens)
-    return decisions.tune(scores, validation.targets, names, order)
+    order = labels.names if set(labels.names) <= set(JOB_LEVELS) else ()
+    scores = scorer.probabilities(validation.keys)
+    return decisions.tune(scores, validation.targets, labels.names, order)
 
 
-def measure(network: Encoder, chosen: Decisions, data: Dataset, keys: Sequence[str]) -> Evaluation:
-    """Return the figures on all rows whose key is among `keys`, with the labels they came with."""
-    scored = score(network, chosen, data, keys)
-    return evaluation.figures(scored.truth, scored.decided, scored.labels)
-
-
-def score(network: Encoder, chosen: Decisions, data: Dataset, keys: Sequence[str]) -> Scored:
-    """Return all rows whose key is among `keys`, with the labels they came with, and answers."""
+def score(
+    scorer: TitleScorer, chosen: Decisions, data: Dataset, keys: Sequence[str]
+) -> tuple[Scored, Scored]:
+    """Return all rows whose key is among `keys`, answered, with corrected and original labels."""
     held = set(keys)
     rows = [i for i, key in enumerate(data.row_keys) if key in held]
     titles = tuple(data.row_keys[i] for i in rows)
     labels = data.labels.names
-    raw = probabilities(network.model, network.tokens(titles))
-    return Scored(
+    original = Scored(
         titles=titles,
         tables=tuple(data.row_tables[i] for i in rows),
         labels=labels,
         truth=data.labels.encode([data.row_labels[i] for i in rows]),
-        decided=evaluation.decide(chosen, raw, labels),
+        decided=evaluation.decide(chosen, scorer.probabilities(titles), labels),
     )
+    corrected = dict(zip(data.keys, data.key_labels, strict=True))
+    truth = data.labels.encode([corrected[title] for title in titles])
+    return replace(original, truth=truth), original
+
+
+def _figures(scored: Scored) -> Evaluation:
+    return evaluation.figures(scored.truth, scored.decided, scored.labels)
 
 
 def _split(data: Dataset, targets: NDArray[np.bool_], settings: TrainSettings) -> _Parts:

@@ -1,0 +1,95 @@
+"""Fits the model that the settings ask for: the one place that knows both kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobbatch.errors import UsageError
+from jobbatch.labels import LabelSet
+from jobbatch.settings import TrainSettings
+from jobbatch.training import classic, encoder, fitting
+from jobbatch.training.encoder import EncoderOptions
+from jobbatch.training.examples import Examples
+from jobbatch.training.fitting import FitReport, Progress
+from jobbatch.training.scorer import TitleScorer
+from jobbatch.training.search import SearchReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Titles:
+    """Labelled titles: n distinct keys and their targets, bool (n, n_labels)."""
+
+    keys: Sequence[str]
+    targets: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A trained model, and how its fit went."""
+
+    scorer: TitleScorer
+    report: FitReport | SearchReport
+
+
+def check(settings: TrainSettings) -> None:
+    """Check that the settings go together.
+
+    Raises:
+        UsageError: if a classic model is to have what only an encoder has.
+    """
+    if settings.model_type != "classic":
+        return
+    given = {
+        "--base": settings.base is not None,
+        "--layers": settings.layers is not None,
+        "--device cuda": settings.device == "cuda",
+    }
+    if any(given.values()):
+        options = ", ".join(name for name, there in given.items() if there)
+        raise UsageError(
+            f"--model classic has no base and works on the CPU: leave out {options}, or train an "
+            "encoder (--model encoder)"
+        )
+
+
+def fit(
+    train: Titles,
+    validation: Titles,
+    labels: LabelSet,
+    settings: TrainSettings,
+    options: EncoderOptions,
+    *,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Return a model of the `train` titles, its weights as they will be stored.
+
+    Args:
+        train: what to learn from.
+        validation: decides which epoch of an encoder is best.
+        labels: the label vocabulary.
+        settings: which kind, and how to train it.
+        options: what becomes of an encoder's base.
+        work: folder of an encoder's checkpoints and logs; none: neither is kept.
+        progress: called after every epoch of an encoder.
+
+    Raises:
+        UsageError: if the titles do not suffice, or training diverges at once.
+        ModelError: if the base cannot be had or does not fit.
+    """
+    if settings.model_type == "classic":
+        made = classic.fit(train.keys, train.targets, labels, settings.seed)
+        return Fitted(scorer=made, report=made.report)
+    network = encoder.build(options, labels, train.keys, settings.seed)
+    parts = (
+        Examples(tokens=network.tokens(train.keys), targets=train.targets),
+        Examples(tokens=network.tokens(validation.keys), targets=validation.targets),
+    )
+    report = fitting.fit(network, *parts, settings, work=work, progress=progress)
+    encoder.round_to_half(network.model)
+    return Fitted(scorer=network, report=report)
