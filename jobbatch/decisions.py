@@ -64,6 +64,12 @@ class Scaling:
                 break
         return cls(slope=round(float(weights[0]), 6), intercept=round(float(weights[1]), 6))
 
+    def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scaled probabilities, float64, shaped as they are given."""
+        clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
+        logit = np.log(clipped / (1 - clipped))
+        return np.asarray(1 / (1 + np.exp(-(self.slope * logit + self.intercept))), np.float64)
+
     def expression(self, probability: pl.Expr) -> pl.Expr:
         """Return the scaled probability as an expression."""
         clipped = probability.cast(pl.Float64).clip(_SMALLEST, 1 - _SMALLEST)

@@ -46,14 +46,16 @@ class TrainSettings:
             the sha256 of its key; it labels titles of `unlabelled` too.
         label_columns: columns that hold a label each; empty: found by their headers.
         delimiter: splits the cells of the label columns into several labels, if given.
-        model_type: a fine-tuned encoder, or the classic model: one linear classifier per label
-            over character n-grams, which has no base, epochs or rates.
+        model_type: a fine-tuned encoder; the classic model, one linear classifier per label over
+            character n-grams, which has no base, epochs or rates; or distilled: an encoder that
+            an ensemble of both teaches with the `unlabelled` titles.
         base: 'minilm', a Hub name, a model folder, or none for the shipped weights.
         validation_share: share of the distinct titles held out for early stopping and
             calibration; as many again are held out for the test figures.
         layers: of the base's to keep, evenly spaced; none: all.
         prune_vocabulary: keep only the WordPiece tokens that titles use.
-        unlabelled: a table of titles without labels, whose most frequent tokens are kept too.
+        unlabelled: a table of titles without labels, whose most frequent tokens are kept too, and
+            which a distilled model is taught with.
         vocabulary_size: tokens up to which those are kept.
         patience: epochs without a better validation F1 after which training stops.
         notes: a Markdown file that the model card takes over: sources, licences, figures.
@@ -67,7 +69,7 @@ class TrainSettings:
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
-    model_type: Literal["encoder", "classic"] = "encoder"
+    model_type: Literal["encoder", "classic", "distilled"] = "encoder"
     base: str | None = None
     epochs: int = 12
     batch_size: int = 32

@@ -32,6 +32,14 @@ class TokenIds:
     lengths: NDArray[np.int64]
     truncated: NDArray[np.bool_]
 
+    def joined(self, more: TokenIds) -> TokenIds:
+        """Return the token ids of these titles and, behind them, `more`."""
+        return TokenIds(
+            flat=np.concatenate([self.flat, more.flat]),
+            lengths=np.concatenate([self.lengths, more.lengths]),
+            truncated=np.concatenate([self.truncated, more.truncated]),
+        )
+
     def rectangle(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the ids of `rows`, which are of one length, as int64 (n_rows, length)."""
         starts = np.cumsum(self.lengths) - self.lengths

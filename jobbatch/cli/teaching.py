@@ -41,7 +41,7 @@ def train(
     sheet: Sheet = None,
     # Not `model`: JOBBATCH_MODEL names the folder that labels.
     model_type: Annotated[
-        str | None, typer.Option("--model", help="encoder (default) or classic.")
+        str | None, typer.Option("--model", help="encoder (default), classic or distilled.")
     ] = None,
     base: Annotated[
         str | None,
@@ -52,7 +52,10 @@ def train(
     ] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
     unlabelled: Annotated[
-        Path | None, typer.Option(help="Table of titles without labels, to know their words.")
+        Path | None,
+        typer.Option(
+            help="Table of titles without labels, to know their words and to distil with."
+        ),
     ] = None,
     notes: Annotated[Path | None, typer.Option(help="Markdown file for the model card.")] = None,
     epochs: Annotated[int | None, typer.Option(help="At most; it stops earlier.")] = None,

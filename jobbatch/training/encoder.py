@@ -23,9 +23,11 @@ from jobbatch.labels import LabelSet
 from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer, TokenIds
 from jobbatch.training.bases import MINILM_HUB, Base, open_base
 from jobbatch.training.examples import probabilities
+from jobbatch.training.int8 import STEPS, WEIGHT_STEPS
 from jobbatch.training.scorer import About
 from jobbatch.training.vocabulary import Vocabulary, prune
 
+_SMALLEST = 1e-12
 _ROLES = {
     "bos_token": ("[CLS]", "<s>"),
     "eos_token": ("[SEP]", "</s>"),
@@ -162,10 +164,19 @@ def build(options: EncoderOptions, labels: LabelSet, keys: Sequence[str], seed: 
     return Encoder(_loaded(config, own, base.name), vocabulary.tokenizer, base.name)
 
 
-def round_to_half(model: RobertaForSequenceClassification) -> None:
-    """Round all weights to fp16, which they are stored in, so that what is measured is shipped."""
+def round_for_storage(model: RobertaForSequenceClassification) -> None:
+    """Round the weights to what is stored, so that what is measured is what is shipped.
+
+    Matrices to the steps that an int8 graph has for them, row by row, then everything to fp16. So
+    the weights of all graphs are the same, and int8 only rounds activations: half as many titles
+    change their labels, and no fewer are right.
+    """
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2:
+                steps = STEPS if "embeddings" in name else WEIGHT_STEPS
+                scale = parameter.abs().amax(1, keepdim=True).clamp(min=_SMALLEST) / steps
+                parameter.copy_((parameter / scale).round() * scale)
             parameter.copy_(parameter.half().float())
 
 

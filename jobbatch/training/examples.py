@@ -20,16 +20,31 @@ _POOL = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Titles:
+    """Labelled titles: n distinct keys and their targets, bool (n, n_labels)."""
+
+    keys: Sequence[str]
+    targets: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
     """Titles to train on or to validate with.
 
     Attributes:
         tokens: their token ids.
-        targets: bool (n, n_labels).
+        targets: bool (n, n_labels); of titles that a teacher labelled float64, probabilities.
     """
 
     tokens: TokenIds
-    targets: NDArray[np.bool_]
+    targets: NDArray[np.bool_] | NDArray[np.float64]
+
+    def joined(self, more: Examples) -> Examples:
+        """Return these titles and, behind them, `more`."""
+        return Examples(
+            tokens=self.tokens.joined(more.tokens),
+            targets=np.concatenate([self.targets.astype(np.float64), more.targets]),
+        )
 
 
 def shuffled_batches(

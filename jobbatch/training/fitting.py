@@ -55,6 +55,7 @@ def fit(
     validation: Examples,
     settings: TrainSettings,
     *,
+    taught: Examples | None = None,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> FitReport:
@@ -65,6 +66,7 @@ def fit(
         train: what to learn from.
         validation: what decides which epoch is best.
         settings: rates, sizes, epochs, seed, device and whether to resume.
+        taught: titles that a teacher labelled; each epoch shows its own part of them.
         work: folder of checkpoints and TensorBoard logs; none: neither is kept.
         progress: called after every epoch.
 
@@ -72,7 +74,7 @@ def fit(
         UsageError: if a checkpoint is of another run, or training diverges in its first epoch.
         DeviceError: if CUDA is asked for and not there.
     """
-    loop = Loop(encoder, train, validation, settings)
+    loop = Loop(encoder, train, validation, settings, taught)
     if work is not None:
         _start(loop, work, resume=settings.resume)
     while (stopped := _finished(loop.history, loop.best_epoch, settings)) is None:

@@ -68,19 +68,26 @@ class Loop:
     """
 
     def __init__(
-        self, encoder: Encoder, train: Examples, validation: Examples, settings: TrainSettings
+        self,
+        encoder: Encoder,
+        train: Examples,
+        validation: Examples,
+        settings: TrainSettings,
+        taught: Examples | None = None,
     ) -> None:
         self.history: list[EpochRecord] = []
         self.best_epoch = 0
         self.device = choose_device(settings.device)
-        self._train, self._validation, self._settings = train, validation, settings
+        self._train = train if taught is None else train.joined(taught)
+        self._n_labelled = train.tokens.lengths.size
+        self._validation, self._settings = validation, settings
         self._model = encoder.model.to(self.device)  # type: ignore[arg-type]
         self._optimizer = torch.optim.AdamW(_groups(self._model, settings), fused=True)
         self._plateau = ReduceLROnPlateau(self._optimizer, mode="max", factor=0.5, patience=1)
         self._average = {n: p.detach().clone() for n, p in self._model.named_parameters()}
         self._best = self._average
         self._bf16 = has_fast_bf16(self.device)
-        self._identity = _identity(settings, train, validation)
+        self._identity = _identity(settings, self._train, validation)
 
     def epoch(self) -> EpochRecord | None:
         """Run one epoch; none if the loss is not finite."""
@@ -88,7 +95,9 @@ class Loop:
         started = time.monotonic()
         torch.manual_seed(self._settings.seed * 100_003 + number)
         seed = (self._settings.seed, number)
-        rows = shuffled_batches(self._train.tokens.lengths, self._settings.batch_size, seed)
+        shown = self._shown(number)
+        lengths = self._train.tokens.lengths[shown]
+        rows = [shown[b] for b in shuffled_batches(lengths, self._settings.batch_size, seed)]
         warmup = min(WARMUP_STEPS, len(rows)) if number == 1 else 0
         self._model.train()
         losses = []
@@ -99,6 +108,13 @@ class Loop:
             if not math.isfinite(losses[-1]):
                 return None
         return self._finish(number, float(np.mean(losses)), started)
+
+    def _shown(self, number: int) -> NDArray[np.intp]:
+        """Return the rows of an epoch: all labelled ones, and its part of those a teacher labelled."""
+        epochs, labelled = self._settings.epochs, np.arange(self._n_labelled)
+        others = np.arange(self._n_labelled, self._train.tokens.lengths.size)
+        shuffled = np.random.default_rng(self._settings.seed).permutation(others)
+        return np.concatenate([labelled, np.array_split(shuffled, epochs)[(number - 1) % epochs]])
 
     def _finish(self, number: int, loss: float, started: float) -> EpochRecord:
         figures = self._validate()
@@ -147,7 +163,7 @@ class Loop:
         n_labels = scores.shape[1]
         plain = Decisions(calibration=(Scaling(),) * n_labels, thresholds=(0.5,) * n_labels)
         names = tuple(str(i) for i in range(n_labels))
-        return evaluate(self._validation.targets, scores, plain, names)
+        return evaluate(self._validation.targets.astype(np.bool_), scores, plain, names)
 
     def state(self) -> Checkpoint:
         """Return everything that the next epoch depends on."""

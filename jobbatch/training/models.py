@@ -1,31 +1,19 @@
-"""Fits the model that the settings ask for: the one place that knows both kinds."""
+"""Fits the model that the settings ask for: the one place that knows all kinds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.settings import TrainSettings
 from jobbatch.training import classic, encoder, fitting
+from jobbatch.training.distillation import distil
 from jobbatch.training.encoder import EncoderOptions
-from jobbatch.training.examples import Examples
-from jobbatch.training.fitting import FitReport, Progress
-from jobbatch.training.scorer import TitleScorer
-from jobbatch.training.search import SearchReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Titles:
-    """Labelled titles: n distinct keys and their targets, bool (n, n_labels)."""
-
-    keys: Sequence[str]
-    targets: NDArray[np.bool_]
+from jobbatch.training.examples import Examples, Titles
+from jobbatch.training.fitting import Progress
+from jobbatch.training.scorer import FitSummary, TitleScorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +21,21 @@ class Fitted:
     """A trained model, and how its fit went."""
 
     scorer: TitleScorer
-    report: FitReport | SearchReport
+    report: FitSummary
 
 
 def check(settings: TrainSettings) -> None:
     """Check that the settings go together.
 
     Raises:
-        UsageError: if a classic model is to have what only an encoder has.
+        UsageError: if a classic model is to have what only an encoder has, or there are no titles
+            to distil with.
     """
+    if settings.model_type == "distilled" and settings.unlabelled is None:
+        raise UsageError(
+            "--model distilled needs titles without labels to teach with: name a table of them "
+            "with --unlabelled"
+        )
     if settings.model_type != "classic":
         return
     given = {
@@ -82,6 +76,9 @@ def fit(
         UsageError: if the titles do not suffice, or training diverges at once.
         ModelError: if the base cannot be had or does not fit.
     """
+    if settings.model_type == "distilled":
+        taught = distil(train, validation, labels, settings, options, work=work, progress=progress)
+        return Fitted(scorer=taught.student, report=taught.report)
     if settings.model_type == "classic":
         made = classic.fit(train.keys, train.targets, labels, settings.seed)
         return Fitted(scorer=made, report=made.report)
@@ -91,5 +88,5 @@ def fit(
         Examples(tokens=network.tokens(validation.keys), targets=validation.targets),
     )
     report = fitting.fit(network, *parts, settings, work=work, progress=progress)
-    encoder.round_to_half(network.model)
+    encoder.round_for_storage(network.model)
     return Fitted(scorer=network, report=report)

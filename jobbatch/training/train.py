@@ -22,13 +22,13 @@ from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.training import checkpoints, dataset, evaluation, folder, models
+from jobbatch.training import checkpoints, classic, dataset, evaluation, folder, models
 from jobbatch.training import report as reports
 from jobbatch.training.dataset import DataReport, Dataset
 from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.evaluation import Evaluation, Scored
+from jobbatch.training.examples import Titles
 from jobbatch.training.fitting import Progress
-from jobbatch.training.models import Titles
 from jobbatch.training.scorer import FitSummary, TitleScorer
 from jobbatch.training.splits import stratified_split
 from jobbatch.training.staging import check_target, recover, staged_folder
@@ -183,7 +183,8 @@ def _train(
     # Last, and not in the model folder: a full disk costs no model, and no title is published.
     subject = reports.Subject(model=settings.out.name, rows="the test part, held out of training")
     known = reports.words(train.keys)
-    reports.write(work, reports.build(tested, subject, vocabulary=known))
+    others = {} if settings.model_type == "classic" else {"linear": _linear(train, data, tested)}
+    reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
     checkpoints.clear(work)
     return report
 
@@ -233,6 +234,12 @@ def score(
     corrected = dict(zip(data.keys, data.key_labels, strict=True))
     truth = data.labels.encode([corrected[title] for title in titles])
     return replace(original, truth=truth), original
+
+
+def _linear(train: Titles, data: Dataset, tested: Scored) -> NDArray[np.float64]:
+    """Return a linear model's probabilities for the test rows, to compare with."""
+    linear = classic.fit(train.keys, train.targets, data.labels, search=False)
+    return linear.probabilities(tested.titles)
 
 
 def _figures(scored: Scored) -> Evaluation:

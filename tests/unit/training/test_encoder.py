@@ -100,7 +100,7 @@ def test_the_seed_decides_the_head(tiny_base: Path) -> None:
 
 def test_rounded_weights_survive_saving(tiny_base: Path, tmp_path: Path) -> None:
     network = encoder.build(EncoderOptions(base=str(tiny_base)), LABELS, KEYS, 0)
-    encoder.round_to_half(network.model)
+    encoder.round_for_storage(network.model)
     network.save(tmp_path)
     again = encoder.build(EncoderOptions(base=str(tmp_path), prune_vocabulary=False), LABELS, (), 1)
     tokens = network.tokens(KEYS)
