@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jobbatch.training.export import ExportReport
     from jobbatch.training.pretraining import PretrainReport
     from jobbatch.training.report import Report
-    from jobbatch.training.train import TrainReport
+    from jobbatch.training.train_report import TrainReport
 
 _BAR_WIDTH = 24
 
@@ -74,7 +74,9 @@ def show_label_report(report: LabelReport, *, as_json: bool, quiet: bool) -> Non
         return
     counts = manifest.counts
     rows, review = counts["rows"], counts["to_review"]
-    out.print(f"titles in column [bold]{escape(manifest.title_column)}[/]")
+    context = ", ".join(manifest.options["context"])
+    beside = f" with context [bold]{escape(context)}[/]" if context else ""
+    out.print(f"titles in column [bold]{escape(manifest.title_column)}[/]{beside}")
     out.print(
         f"{rows:,} rows, {counts['distinct_titles']:,} distinct titles "
         f"({report.new_titles:,} new), {review:,} to review ({_percent(review, rows)})"

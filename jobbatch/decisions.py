@@ -7,7 +7,7 @@ title as for a million. Calibration is Platt scaling (Platt 1999, with his smoot
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import mul
 from typing import Any, NoReturn
@@ -24,8 +24,6 @@ TRUNCATED = "truncated"
 NO_LABEL = "no label above its threshold"
 UNSURE = "low confidence"
 
-RIGHT_UNREVIEWED = 0.97
-"""Share of the titles not marked for review whose whole label set is to be right."""
 _SMALLEST = 1e-6
 """Probabilities are kept this far from 0 and 1, where the logit is infinite."""
 
@@ -210,55 +208,3 @@ _SCORED = ("probabilities", "truncated", "unscored")
 def multi_hot(answers: pl.DataFrame, labels: tuple[str, ...]) -> NDArray[np.bool_]:
     """Return the label sets of answers, bool (n, n_labels)."""
     return np.column_stack([answers["labels"].list.contains(n).to_numpy() for n in labels])
-
-
-def tune(
-    probabilities: NDArray[np.float64],
-    targets: NDArray[np.bool_],
-    labels: tuple[str, ...],
-    order: tuple[str, ...] = (),
-) -> Decisions:
-    """Return decisions fitted on held-out titles.
-
-    Thresholds stay at 0.5 of the calibrated probability: tuned per label on a few thousand rows
-    they fit noise. What is not marked for review is right in `RIGHT_UNREVIEWED` of the titles.
-
-    Args:
-        probabilities: float64 (n, n_labels), of titles the model was not trained on.
-        targets: bool (n, n_labels).
-        labels: the label names.
-        order: labels from highest to lowest, or none.
-    """
-    n_labels = targets.shape[1]
-    fits = [Scaling.fit(probabilities[:, i], targets[:, i]) for i in range(n_labels)]
-    plain = Decisions(calibration=tuple(fits), thresholds=(0.5,) * n_labels, order=order)
-    if not targets.any(axis=1).all():
-        choices = [replace(plain, no_label_below=round(i / 20, 2)) for i in range(11)]
-        plain = max(choices, key=lambda d: _right(d, probabilities, targets, labels).sum())
-    right = _right(plain, probabilities, targets, labels)
-    raw = plain.answers(probabilities, labels)["confidence"].to_numpy()
-    confidence = Scaling.fit(raw, right)
-    chosen = replace(plain, confidence=confidence)
-    sure = chosen.answers(probabilities, labels)["confidence"].to_numpy()
-    return replace(chosen, review_below=_review_below(sure, right))
-
-
-def _right(
-    decisions: Decisions,
-    probabilities: NDArray[np.float64],
-    targets: NDArray[np.bool_],
-    labels: tuple[str, ...],
-) -> NDArray[np.bool_]:
-    """Return whether each whole label set is right, bool (n,)."""
-    hot = multi_hot(decisions.answers(probabilities, labels), labels)
-    right: NDArray[np.bool_] = (hot == targets).all(axis=1)
-    return right
-
-
-def _review_below(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Return the lowest confidence from which on enough answers are right, at least 0.5."""
-    order = np.argsort(-confidence, kind="stable")
-    share = np.cumsum(right[order]) / np.arange(1, right.size + 1)
-    enough = np.flatnonzero(share >= RIGHT_UNREVIEWED)
-    lowest = confidence[order][enough[-1]] if enough.size else 1.0
-    return round(max(float(lowest), 0.5), 4)

@@ -22,6 +22,8 @@ Progress = Callable[[int, int], None]
 """Called with the new titles scored so far and their number."""
 TITLE = "__title"
 """Column of the raw titles; named so that it does not meet a table's own columns."""
+CONTEXT = "__context"
+"""What the names of the raw context columns begin with."""
 
 
 class Labeller:
@@ -51,14 +53,18 @@ class Labeller:
         except UnicodeEncodeError as error:
             raise InputError(f"the title {error.object!r} is not UTF-8") from error
         keyed = self._keyed(distinct)
-        scored = self.model.score(_to_score(keyed).to_list())
-        return self._decide(keyed, scored).rename({TITLE: "title"})
+        return self._predicted(keyed).rename({TITLE: "title"})
+
+    def predict_keys(self, keys: Sequence[str]) -> pl.DataFrame:
+        """Return a row per key, with the columns that `label` adds, as `predict` does."""
+        return self._predicted(_judged(pl.DataFrame({"key": keys}, schema={"key": pl.String})))
 
     def answers(self, distinct: pl.DataFrame, progress: Progress | None = None) -> pl.DataFrame:
         """Return the answers of distinct raw titles; scores go through the store.
 
         Args:
-            distinct: a row per raw title, in column `TITLE`; other columns are kept.
+            distinct: a row per raw title, in column `TITLE`, and its context, in columns whose
+                names begin with `CONTEXT`; other columns are kept.
             progress: told after each scored chunk.
         """
         keyed = self._keyed(distinct)
@@ -77,17 +83,26 @@ class Labeller:
         return self._decide(keyed, pl.concat(scored))
 
     def _keyed(self, distinct: pl.DataFrame) -> pl.DataFrame:
-        key = pl.col("key")
-        return distinct.with_columns(key=self.model.normaliser.key(TITLE)).with_columns(
-            unscored=pl.when(key == "")
-            .then(pl.lit(decisions.EMPTY))
-            .when(~titles.is_title(key))
-            .then(pl.lit(decisions.NOT_A_TITLE))
-        )
+        context = [name for name in distinct.columns if name.startswith(CONTEXT)]
+        return _judged(distinct.with_columns(key=self.model.normaliser.key(TITLE, context)))
+
+    def _predicted(self, keyed: pl.DataFrame) -> pl.DataFrame:
+        return self._decide(keyed, self.model.score(_to_score(keyed).to_list()))
 
     def _decide(self, keyed: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
         joined = keyed.lazy().join(scored.lazy(), on="key", how="left", maintain_order="left")
         return self.model.decisions.apply(joined.drop("key"), self.model.labels.names).collect()
+
+
+def _judged(keyed: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys with the reason why they are not to be scored, if there is one."""
+    key = pl.col("key")
+    return keyed.with_columns(
+        unscored=pl.when(key == "")
+        .then(pl.lit(decisions.EMPTY))
+        .when(~titles.is_title(key))
+        .then(pl.lit(decisions.NOT_A_TITLE))
+    )
 
 
 def _to_score(keyed: pl.DataFrame) -> pl.Series:

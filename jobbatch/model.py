@@ -81,6 +81,19 @@ class TitleModel:
         self._check_head()
         self._check_canaries()
 
+    def check_reads(self, context: Sequence[str]) -> None:
+        """Check that the model was taught to read context, if columns of it are named.
+
+        Raises:
+            UsageError: if it was trained on titles alone.
+        """
+        if context and not self.folder.manifest.context:
+            raise UsageError(
+                f"--context {','.join(context)}: the model {self.folder.manifest.name} was "
+                "trained on titles alone. Leave --context out, or name with --model one that "
+                "`jobbatch train --context` made"
+            )
+
     def score(self, keys: Sequence[str]) -> pl.DataFrame:
         """Return the scores of `keys`, in their order (columns of `scores.schema`)."""
         chunks = list(self.score_chunks(keys))

@@ -1,6 +1,7 @@
 """Labels a table, from file to file, on one screen.
 
     distinct  = the table's distinct titles and how often each occurs     first scan, streaming
+                (with --context, its distinct pairs of title and context)
     answers   = labels, confidence and review flag of each distinct title
     output    = the table joined with its answers                         second scan, streaming
 
@@ -10,28 +11,29 @@ with distinct new titles, memory with distinct titles, neither with rows.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 from polars import selectors as cs
 
-import jobbatch
+from jobbatch import provenance
 from jobbatch.errors import EmptyInputError, InputError, OutputError
-from jobbatch.labeller import TITLE, Labeller, Progress
+from jobbatch.labeller import CONTEXT, TITLE, Labeller, Progress
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.runs import FileState, RunManifest, exclusive, library_versions, manifest_path
+from jobbatch.runs import FileState, RunManifest, exclusive, manifest_path
 from jobbatch.settings import LabelSettings
 from jobbatch.tables import formats, publish, sink
+from jobbatch.tables.asked_columns import context_columns
 from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
 from jobbatch.tables.title_column import find_title_column
+from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
 
 _ROWS = "__rows"
-_DECIDING_OPTIONS = ("title_column", "sheet", "encoding", "prefix", "probabilities")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +66,9 @@ def label_file(settings: LabelSettings, progress: Progress | None = None) -> Lab
     with exclusive(settings.output), tempfile.TemporaryDirectory(prefix="jobbatch-") as folder:
         options = OpenOptions(device=settings.device, threads=settings.threads)
         labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
+        labeller.model.check_reads(settings.context)
         source = FileState.of(settings.input)
-        manifest = _finished_before(settings, source, labeller)
+        manifest = provenance.finished_before(settings, source, labeller.model)
         up_to_date = manifest is not None
         if manifest is None:
             manifest = _label(settings, source, labeller, Path(folder), progress)
@@ -89,26 +92,6 @@ def _check_paths(settings: LabelSettings) -> None:
         raise OutputError("input and output are the same file: name another output")
 
 
-def _finished_before(
-    settings: LabelSettings, source: FileState, labeller: Labeller
-) -> RunManifest | None:
-    """Return the manifest of an output that the same run made already, untouched since."""
-    if not settings.output.exists():
-        return None
-    earlier = RunManifest.read(manifest_path(settings.output))
-    if (
-        earlier is not None
-        and earlier.input.sha256 == source.sha256
-        and earlier.model == _model_identity(labeller)
-        and earlier.options == _deciding_options(settings)
-        and earlier.output.sha256 == FileState.of(settings.output).sha256
-    ):
-        return earlier
-    if not settings.overwrite:
-        raise OutputError(f"{settings.output} exists already: pass --overwrite to replace it")
-    return None
-
-
 def _label(
     settings: LabelSettings,
     source: FileState,
@@ -125,17 +108,34 @@ def _label(
         encoding=settings.encoding,
     )
     try:
+        context = context_columns(table, settings.context, where=str(settings.input))
         title = find_title_column(
-            table.frame, table.headers, settings.title_column, where=str(settings.input)
+            table.frame,
+            table.headers,
+            settings.title_column,
+            where=str(settings.input),
+            others=context,
         )
-        # A selector, since pl.col takes '*' and '^...$' for patterns.
-        titles = cs.by_name(title).as_expr()
-        counted = table.frame.group_by(titles.alias(TITLE)).len(_ROWS).collect()
+        texts = _texts(title, context)
+        counted = (
+            table.frame.group_by(text.alias(name) for name, text in texts.items())
+            .len(_ROWS)
+            .collect()
+        )
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
     except POLARS_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
     answers = labeller.answers(counted, progress)
-    return _publish(settings, source, table, title, answers, labeller)
+    return _publish(settings, source, table, texts, answers, labeller)
+
+
+def _texts(title: str, context: Sequence[str]) -> dict[str, pl.Expr]:
+    """Return what an answer depends on, by the names that the labeller knows it under."""
+    # Selectors, since pl.col takes '*' and '^...$' for patterns.
+    cells = [context_cell(cs.by_name(name).as_expr()) for name in context]
+    return {TITLE: cs.by_name(title).as_expr()} | {
+        f"{CONTEXT}_{i}": cell for i, cell in enumerate(cells)
+    }
 
 
 def _check_output(settings: LabelSettings, table: Table, labeller: Labeller, n_rows: int) -> None:
@@ -162,21 +162,21 @@ def _publish(
     settings: LabelSettings,
     source: FileState,
     table: Table,
-    title: str,
+    texts: Mapping[str, pl.Expr],
     answers: pl.DataFrame,
     labeller: Labeller,
 ) -> RunManifest:
     added = _added_columns(settings, labeller)
-    prefixed = answers.select(TITLE, pl.all().exclude(TITLE).name.prefix(settings.prefix))
+    prefixed = answers.select(*texts, pl.all().exclude(*texts).name.prefix(settings.prefix))
     # Blank cells are titles too, so that they get their reason for review.
     labelled = table.frame.join(
-        prefixed.select(TITLE, *added).lazy(),
-        left_on=cs.by_name(title).as_expr(),
-        right_on=TITLE,
+        prefixed.select(*texts, *added).lazy(),
+        left_on=list(texts.values()),
+        right_on=list(texts),
         how="left",
         nulls_equal=True,
         maintain_order="left",
-    )
+    ).select(cs.by_name(*table.frame.collect_schema().names(), *added))
     ending = settings.output.suffix.lower()
     columns = labelled.collect_schema().names()
     with publish.staged(settings.output) as staged:
@@ -186,7 +186,9 @@ def _publish(
                 staged,
                 ending,
                 headers=[*table.headers, *added],
-                metadata={f"jobbatch.{k}": v for k, v in _model_identity(labeller).items()},
+                metadata={
+                    f"jobbatch.{k}": v for k, v in provenance.of_model(labeller.model).items()
+                },
                 separator=table.separator if settings.input.suffix.lower() == ending else None,
             )
         except POLARS_ERRORS as error:
@@ -200,7 +202,15 @@ def _publish(
         _check_unchanged(settings.input, source)
         sink.verify(staged, ending, int(answers[_ROWS].sum()), columns)
         output = FileState.of(staged, becomes=settings.output)
-        manifest = _manifest(settings, source, output, title, labeller, answers)
+        manifest = provenance.manifest(
+            settings,
+            source,
+            output,
+            labeller.model,
+            title_column=texts[TITLE].meta.output_name(),
+            answers=answers,
+            rows=answers[_ROWS],
+        )
         # Before the output: a run that dies between the two has published nothing yet, so that
         # running it again needs no --overwrite.
         publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
@@ -210,47 +220,3 @@ def _publish(
 def _check_unchanged(path: Path, before: FileState) -> None:
     if FileState.of(path) != before:
         raise InputError(f"{path} changed while it was read: run it again")
-
-
-def _manifest(
-    settings: LabelSettings,
-    source: FileState,
-    output: FileState,
-    title: str,
-    labeller: Labeller,
-    answers: pl.DataFrame,
-) -> RunManifest:
-    rows = answers[_ROWS]
-    n_rows = int(rows.sum())
-    held = {n: answers["labels"].list.contains(n) for n in labeller.model.labels.names}
-    return RunManifest(
-        input=source,
-        output=output,
-        model=_model_identity(labeller),
-        options=_deciding_options(settings),
-        title_column=title,
-        counts={
-            "rows": n_rows,
-            "distinct_titles": answers.height,
-            "to_review": int(rows.filter(answers["needs_review"]).sum()),
-        },
-        label_shares={
-            n: round(int(rows.filter(h).sum()) / max(n_rows, 1), 4) for n, h in held.items()
-        },
-        versions={"jobbatch": jobbatch.__version__} | library_versions(),
-    )
-
-
-def _model_identity(labeller: Labeller) -> dict[str, str]:
-    model = labeller.model
-    return {
-        "name": model.folder.manifest.name,
-        "fingerprint": model.fingerprint,
-        "decisions": hashlib.sha256(model.decisions.to_json()).hexdigest()[:16],
-        "normaliser": model.normaliser.version,
-        "device": model.device.device,
-    }
-
-
-def _deciding_options(settings: LabelSettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in _DECIDING_OPTIONS}

@@ -14,6 +14,7 @@ class LabelSettings:
     input: Path
     output: Path
     title_column: str | None = None
+    context: tuple[str, ...] = ()
     sheet: str | None = None
     encoding: str | None = None
     model: str | None = None
@@ -44,6 +45,7 @@ class TrainSettings:
         own_titles: add the titles that come with the package to `data`.
         corrections: a table of labels that replace those of `data` in training, by title or by
             the sha256 of its key; it labels titles of `unlabelled` too.
+        context: columns that tell more of a title, such as department or company.
         label_columns: columns that hold a label each; empty: found by their headers.
         delimiter: splits the cells of the label columns into several labels, if given.
         model_type: a fine-tuned encoder; the classic model, one linear classifier per label over
@@ -66,6 +68,7 @@ class TrainSettings:
     own_titles: bool = False
     corrections: Path | None = None
     title_column: str | None = None
+    context: tuple[str, ...] = ()
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
@@ -127,6 +130,7 @@ class EvaluateSettings:
     data: tuple[Path, ...] = ()
     own_titles: bool = False
     title_column: str | None = None
+    context: tuple[str, ...] = ()
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
@@ -147,6 +151,7 @@ class AuditSettings:
     data: tuple[Path, ...] = ()
     own_titles: bool = False
     title_column: str | None = None
+    context: tuple[str, ...] = ()
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None

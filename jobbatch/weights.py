@@ -48,7 +48,11 @@ class Canary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """The content of manifest.json; its own sha256 is added when written."""
+    """The content of manifest.json; its own sha256 is added when written.
+
+    Attributes:
+        context: the model was trained with context beside the titles.
+    """
 
     name: str
     created: str
@@ -60,6 +64,7 @@ class Manifest:
     canaries: tuple[Canary, ...]
     files: Mapping[str, FileRecord]
     schema: int = SCHEMA
+    context: bool = False
 
     def to_json(self) -> bytes:
         """Return the file's content."""

@@ -40,6 +40,18 @@ def own_titles() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["Job Title", "Column 1", "Column 2"], orient="row")
 
 
+def titles_in_context() -> pl.DataFrame:
+    """Return 54 titles that only the team tells apart, each in two teams, and one without."""
+    levels = {"the owner of the shed": "Owner", "shed clerks": "Individual Contributor/Staff"}
+    rows = [
+        (f"{thing} {word}", team, level)
+        for thing, word in itertools.product(THINGS, ("Head", "Chief", "Whistling"))
+        for team, level in levels.items()
+    ]
+    rows.append(("Puzzle Manager", None, "Manager"))
+    return pl.DataFrame(rows, schema=["Job Title", "team", "label"], orient="row")
+
+
 def tokenizer() -> Tokenizer:
     """Return an uncased WordPiece tokenizer of the letters and a few words."""
     tokens = dict.fromkeys([*SPECIAL, *LETTERS, *(f"##{c}" for c in LETTERS), *WORDS])
@@ -47,7 +59,9 @@ def tokenizer() -> Tokenizer:
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     made.add_special_tokens(list(SPECIAL))
     return made

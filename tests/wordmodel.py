@@ -34,8 +34,14 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def build(folder: Path, *, words: Mapping[str, str] = WORDS, bias: float = BIAS) -> Path:
-    """Make the model folder."""
+def build(
+    folder: Path,
+    *,
+    words: Mapping[str, str] = WORDS,
+    bias: float = BIAS,
+    context: bool = False,
+) -> Path:
+    """Make the model folder; with `context`, the words of the context count too."""
     vocabulary = [*SPECIAL, *words]
     weights = np.zeros((len(vocabulary), len(JOB_LEVELS)), np.float32)
     for word, label in words.items():
@@ -64,6 +70,7 @@ def build(folder: Path, *, words: Mapping[str, str] = WORDS, bias: float = BIAS)
             canaries=(Canary(title="director", probabilities=tuple(
                 float(certain if n == "Director" else none) for n in JOB_LEVELS)),),
             files={},
+            context=context,
         ),
     )  # fmt: skip
     return folder

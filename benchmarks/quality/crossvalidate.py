@@ -31,13 +31,22 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from jobbatch import decisions
 from jobbatch.classifier import ONNX_FILE
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.model import TitleModel
 from jobbatch.settings import TrainSettings
-from jobbatch.training import classic, corrections, dataset, export, folder, graph, models, splits
+from jobbatch.training import (
+    classic,
+    corrections,
+    dataset,
+    export,
+    folder,
+    graph,
+    models,
+    splits,
+    tuning,
+)
 from jobbatch.training.calibration_figures import expected_calibration_error
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.distillation import distil
@@ -178,7 +187,7 @@ def _fold(run: Run, number: int) -> Outcome:
     def measure(name: str, scorer: TitleScorer, chosen: Decisions | None = None) -> Decisions:
         if chosen is None:
             said = scorer.probabilities(validation.keys)
-            chosen = decisions.tune(said, validation.targets, LABELS, LABELS)
+            chosen = tuning.tune(said, validation.targets, LABELS, LABELS)
         answers[name] = decide(chosen, scorer.probabilities(keys), LABELS)
         for where, titles in (("challenge", challenge), ("opened", opened)):
             said = scorer.probabilities(titles.keys)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from jobbatch.cli.options import (
+    Context,
     DeviceName,
     Json,
     Model,
@@ -30,6 +31,7 @@ def label(
     input: Annotated[Path, typer.Argument(help="Table with job titles.", readable=False)],  # noqa: A002
     output: Annotated[Path, typer.Argument(help="File to write.", readable=False)],
     title_column: TitleColumn = None,
+    context: Context = None,
     sheet: Sheet = None,
     encoding: Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.")] = None,
     model: Model = None,

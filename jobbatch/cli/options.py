@@ -26,6 +26,10 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if lef
 TitleColumn = Annotated[
     str | None, typer.Option(help="Header of the titles' column; found if left out.")
 ]
+Context = Annotated[
+    str | None,
+    typer.Option(help="Headers of columns with context, with commas between: company,department."),
+]
 LabelColumns = Annotated[
     str | None, typer.Option(help="Headers of the label columns, with commas between.")
 ]

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobbatch.cli.options import (
+    Context,
     Delimiter,
     DeviceName,
     Json,
@@ -36,6 +37,7 @@ def train(
         Path | None, typer.Option(help="Table of labels that replace those of the data.")
     ] = None,
     title_column: TitleColumn = None,
+    context: Context = None,
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
@@ -100,6 +102,7 @@ def evaluate(
     data: LabelledData = None,
     own_titles: OwnTitles = None,
     title_column: TitleColumn = None,
+    context: Context = None,
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
@@ -168,6 +171,7 @@ def audit(
     data: LabelledData = None,
     own_titles: OwnTitles = None,
     title_column: TitleColumn = None,
+    context: Context = None,
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,

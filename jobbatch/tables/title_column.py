@@ -8,7 +8,7 @@ Mr and Mrs does not mislead. One column must lead clearly.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 from polars import selectors as cs
@@ -68,7 +68,12 @@ def header_worth(header: str) -> float:
 
 
 def find_title_column(
-    frame: pl.LazyFrame, headers: Sequence[str], asked: str | None, *, where: str
+    frame: pl.LazyFrame,
+    headers: Sequence[str],
+    asked: str | None,
+    *,
+    where: str,
+    others: Collection[str] = (),
 ) -> str:
     """Return the name of the frame's column that holds job titles.
 
@@ -77,11 +82,14 @@ def find_title_column(
         headers: its headers as they stand in the file, one per column of the frame.
         asked: the header that the user named, if any; it decides.
         where: the file, for messages.
+        others: names of columns that are known to hold something else.
 
     Raises:
         TitleColumnError: if the asked one is not there, or none or several qualify.
     """
-    names = frame.collect_schema().names()
+    pairs = zip(frame.collect_schema().names(), headers, strict=True)
+    left = {n: h for n, h in pairs if n not in others}
+    names, headers = list(left), list(left.values())
     if asked is not None:
         return _asked_column(names, headers, asked, where)
     scores = _scores(frame, names, headers)

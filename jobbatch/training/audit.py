@@ -14,7 +14,7 @@ from jobbatch.runs import exclusive
 from jobbatch.settings import AuditSettings, TrainSettings
 from jobbatch.tables import formats, publish
 from jobbatch.training import audit_workbook, dataset, labelled_table, suspicions
-from jobbatch.training.dataset import TableReport
+from jobbatch.training.data_report import TableReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,7 @@ def _check_output(settings: AuditSettings) -> None:
 def _next_command(settings: AuditSettings) -> str:
     options = {
         "--title-column": settings.title_column,
+        "--context": ",".join(settings.context) or None,
         "--label-columns": ",".join(settings.label_columns) or None,
         "--delimiter": settings.delimiter,
         "--sheet": settings.sheet,
@@ -119,6 +120,7 @@ def _as_training(settings: AuditSettings) -> TrainSettings:
         data=settings.data,
         own_titles=settings.own_titles,
         title_column=settings.title_column,
+        context=settings.context,
         label_columns=settings.label_columns,
         delimiter=settings.delimiter,
         sheet=settings.sheet,

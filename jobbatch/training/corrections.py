@@ -12,7 +12,7 @@ from pathlib import Path
 from jobbatch.errors import UsageError
 from jobbatch.tables.source import open_table
 from jobbatch.tables.title_column import normalise_header
-from jobbatch.titles import Normaliser
+from jobbatch.titles import Normaliser, without_context
 from jobbatch.training.label_columns import LabelColumns, read_labels
 from jobbatch.training.labelled_table import Labels
 
@@ -25,6 +25,11 @@ DELIMITER = ";"
 def digest(key: str) -> str:
     """Return what stands for a key in a list of corrections."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def apply(found: Mapping[str, Labels], key: str, labels: Labels) -> Labels:
+    """Return the labels of `key` once corrected; a title's correction holds in every context."""
+    return found.get(digest(key), found.get(digest(without_context(key)), labels))
 
 
 def read(path: Path, normaliser: Normaliser, workspace: Path) -> Mapping[str, Labels]:

@@ -13,66 +13,8 @@ from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.training import corrections, labelled_table
+from jobbatch.training.data_report import EXAMPLES, RARE, Conflict, DataReport, table_report
 from jobbatch.training.labelled_table import OWN_TITLES, LabelledTable, Labels
-
-EXAMPLES = 10
-"""Conflicts that a report spells out."""
-RARE = 10
-"""Rows under which a label is called rare: too few to learn it or to measure it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """A key whose rows carry different label sets, the most frequent first."""
-
-    key: str
-    label_sets: tuple[Labels, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableReport:
-    """What was found in one table.
-
-    Attributes:
-        name: the file's.
-        title_column: the column of titles.
-        label_columns: the columns of labels.
-        rows: rows that have a title and labels, or are marked as having none.
-        unlabelled: rows left out because nobody gave labels.
-        blank: rows left out because their title is blank.
-    """
-
-    name: str
-    title_column: str
-    label_columns: tuple[str, ...]
-    rows: int
-    unlabelled: int
-    blank: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataReport:
-    """What was found in all tables.
-
-    Attributes:
-        tables: table by table.
-        rows: of all of them.
-        distinct: distinct keys.
-        support: rows of each label.
-        rare_labels: labels with fewer than `RARE` rows.
-        conflicts: keys whose rows contradict each other.
-        examples: the first few of these.
-        corrected: keys whose labels the corrections changed.
-    """
-
-    tables: tuple[TableReport, ...]
-    rows: int
-    distinct: int
-    support: Mapping[str, int]
-    rare_labels: tuple[str, ...]
-    conflicts: int
-    examples: tuple[Conflict, ...]
-    corrected: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +176,11 @@ def _dataset(
         if key and labels is not None
     ]
     merged, conflicts = merge([(key, labels) for key, labels, *_ in rows], known)
-    final = {key: corrected.get(corrections.digest(key), old) for key, old in merged.items()}
+    final = {key: corrections.apply(corrected, key, old) for key, old in merged.items()}
     final = {key: tuple(n for n in known.names if n in new) for key, new in final.items()}
     support = Counter(name for _, labels, *_ in rows for name in labels)
     report = DataReport(
-        tables=tuple(map(_table_report, tables)),
+        tables=tuple(map(table_report, tables)),
         rows=len(rows),
         distinct=len(merged),
         support={name: support[name] for name in known.names},
@@ -260,16 +202,4 @@ def _dataset(
         unlabelled=tuple(key for key in unlabelled if key not in final),
         sha256={table.name: table.sha256 for table in tables},
         report=report,
-    )
-
-
-def _table_report(table: LabelledTable) -> TableReport:
-    rows = list(zip(table.keys, table.labels, strict=True))
-    return TableReport(
-        name=table.name,
-        title_column=table.title_column,
-        label_columns=table.label_columns,
-        rows=sum(bool(key) and labels is not None for key, labels in rows),
-        unlabelled=sum(labels is None for _, labels in rows),
-        blank=sum(not key and labels is not None for key, labels in rows),
     )

@@ -6,7 +6,6 @@ tokens), and the number of layers (asked for by scripts).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +24,10 @@ from jobbatch.training.bases import MINILM_HUB, Base, open_base
 from jobbatch.training.examples import probabilities
 from jobbatch.training.int8 import STEPS, WEIGHT_STEPS
 from jobbatch.training.scorer import About
+from jobbatch.training.special_tokens import special_ids, tokenizer_config
 from jobbatch.training.vocabulary import Vocabulary, prune
 
 _SMALLEST = 1e-12
-_ROLES = {
-    "bos_token": ("[CLS]", "<s>"),
-    "eos_token": ("[SEP]", "</s>"),
-    "cls_token": ("[CLS]", "<s>"),
-    "sep_token": ("[SEP]", "</s>"),
-    "pad_token": ("[PAD]", "<pad>"),
-    "unk_token": ("[UNK]", "<unk>"),
-    "mask_token": ("[MASK]", "<mask>"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +122,7 @@ class Encoder:
         content = save_tensors(half, metadata={"format": "pt"})
         (folder / "model.safetensors").write_bytes(content)
         (folder / "tokenizer.json").write_bytes(self.tokenizer)
-        (folder / "tokenizer_config.json").write_text(_tokenizer_config(self.tokenizer))
+        (folder / "tokenizer_config.json").write_text(tokenizer_config(self.tokenizer))
 
 
 def build(options: EncoderOptions, labels: LabelSet, keys: Sequence[str], seed: int) -> Encoder:
@@ -183,7 +174,7 @@ def round_for_storage(model: RobertaForSequenceClassification) -> None:
 def _config(
     base: Base, labels: LabelSet, vocabulary: Vocabulary, layers: Sequence[int]
 ) -> RobertaConfig:
-    ids = _special_ids(vocabulary.tokenizer)
+    ids = special_ids(vocabulary.tokenizer)
     pad = ids["pad_token"]
     n_positions = pad + 1 + MAX_TOKENS
     if int(base.config["max_position_embeddings"]) < n_positions:
@@ -257,30 +248,3 @@ def _loaded(
             f"unexpected {list(unexpected)[:3]})"
         )
     return model
-
-
-def _special_ids(tokenizer: bytes) -> dict[str, int]:
-    """Return the ids of the special tokens, by their role."""
-    content = json.loads(tokenizer)
-    ids = {t["content"]: int(t["id"]) for t in content["added_tokens"]}
-    found = {r: ids[n] for r, names in _ROLES.items() for n in names if n in ids}
-    if set(found) != set(_ROLES):
-        raise ModelError(f"the tokenizer lacks {', '.join(sorted(set(_ROLES) - set(found)))}")
-    return found
-
-
-def _tokenizer_config(tokenizer: bytes) -> str:
-    names = {i: n for n, i in _names(tokenizer).items()}
-    roles = {role: names[i] for role, i in _special_ids(tokenizer).items()}
-    fields = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": MAX_TOKENS,
-        "model_input_names": ["input_ids", "attention_mask"],
-        "clean_up_tokenization_spaces": False,
-        **roles,
-    }
-    return json.dumps(fields, indent=2) + "\n"
-
-
-def _names(tokenizer: bytes) -> dict[str, int]:
-    return {t["content"]: int(t["id"]) for t in json.loads(tokenizer)["added_tokens"]}

@@ -23,13 +23,15 @@ def evaluate(settings: EvaluateSettings) -> Report:
 
     Raises:
         OutputError: if a report is there and may not be replaced.
-        UsageError: if there are no labelled titles, or labels that the model does not know.
+        UsageError: if there are no labelled titles, or labels or context that the model does not
+            know.
         TitleColumnError, InputError: as `open_table` and `find_title_column`.
         ModelError, MissingExtraError: why the model cannot be used.
     """
     if settings.out is not None:
         report.check_target(settings.out, overwrite=settings.overwrite)
     model = TitleModel(resolve_model(settings.model))
+    model.check_reads(settings.context)
     with tempfile.TemporaryDirectory() as workspace:
         tables = [
             labelled_table.read(source, model.normaliser, Path(tempfile.mkdtemp(dir=workspace)))
@@ -59,7 +61,7 @@ def _report(model: TitleModel, tables: Sequence[LabelledTable]) -> Report:
     keys, labels, row_tables = zip(*rows, strict=True)
     name = model.folder.manifest.name
     known = _known(model.labels, tables, name)
-    answers = Labeller(model).predict(keys)
+    answers = Labeller(model).predict_keys(keys)
     scored = Scored(
         titles=keys,
         tables=row_tables,

@@ -93,7 +93,7 @@ class Scored:
     """Labelled rows and what a model answers to them.
 
     Attributes:
-        titles: each row's, as normalised.
+        titles: each row's, as normalised, with its context: the row's key.
         tables: the name of each row's table.
         labels: their names, in the order of the columns of `truth`.
         truth: bool (n, n_labels), n at least one.

@@ -13,6 +13,9 @@ from transformers import RobertaForSequenceClassification
 from jobbatch import batches
 from jobbatch.tokenizer import TokenIds
 
+CONTEXT_DROPPED = 0.3
+"""Share of an epoch's examples whose context is left out, so that titles alone are learned too;
+as large as the word dropout of deep averaging networks (Iyyer et al. 2015)."""
 SCORING_BUDGET = 8_192
 """Tokens per batch when scoring without gradients."""
 _POOL = 16
@@ -63,6 +66,30 @@ def shuffled_batches(
     in_order = np.concatenate([p[np.argsort(lengths[p], kind="stable")] for p in pools])
     cut = np.split(in_order, range(batch_size, order.size, batch_size))
     return [cut[i] for i in random.permutation(len(cut))]
+
+
+def drop_context(tokens: TokenIds, seed: Sequence[int]) -> TokenIds:
+    """Return tokens with `CONTEXT_DROPPED` of the titles cut behind their first separator.
+
+    That leaves a title without context as it is.
+
+    Args:
+        tokens: of n titles, each ending with the separator.
+        seed: the same gives the same choice.
+    """
+    n_titles = tokens.lengths.size
+    rows = np.repeat(np.arange(n_titles), tokens.lengths)
+    starts = np.cumsum(tokens.lengths) - tokens.lengths
+    separators = tokens.flat == tokens.flat[-1]
+    before = np.cumsum(separators) - separators
+    in_title = before == before[starts][rows]
+    keeps_context = np.random.default_rng(list(seed)).random(n_titles) >= CONTEXT_DROPPED
+    kept = in_title | keeps_context[rows]
+    return TokenIds(
+        flat=tokens.flat[kept],
+        lengths=np.bincount(rows[kept], minlength=n_titles),
+        truncated=tokens.truncated,
+    )
 
 
 def padded(

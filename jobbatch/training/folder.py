@@ -36,7 +36,7 @@ CANARY_TITLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """All that a model folder is written from; fields as in `train.TrainReport`."""
+    """All that a model folder is written from; fields as in `TrainReport`."""
 
     scorer: TitleScorer
     decisions: Decisions
@@ -92,6 +92,7 @@ def _manifest(contents: Contents) -> Manifest:
             for title, row in zip(CANARY_TITLES, scores.tolist(), strict=True)
         ),
         files={},
+        context=bool(contents.settings.context),
     )
 
 

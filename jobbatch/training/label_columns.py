@@ -15,6 +15,7 @@ import polars as pl
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS
+from jobbatch.tables.asked_columns import asked_columns
 from jobbatch.tables.source import Table
 from jobbatch.tables.title_column import normalise_header
 
@@ -57,7 +58,7 @@ def find_label_columns(
     names = table.frame.collect_schema().names()
     pairs = list(zip(names, table.headers, strict=True))
     if asked:
-        chosen = [_asked(pairs, column, where) for column in asked]
+        chosen = asked_columns(table, asked, option="--label-columns", where=where)
         flags = len(chosen) > 1 and all(_holds_flags(table.frame, n) for n, _ in chosen)
         return _columns(chosen, one_per_label=flags)
     pairs = [p for p in pairs if title_column not in p]
@@ -98,20 +99,6 @@ def read_labels(
 def _columns(pairs: Sequence[tuple[str, str]], *, one_per_label: bool) -> LabelColumns:
     names, headers = zip(*pairs, strict=True)
     return LabelColumns(names=names, headers=headers, one_per_label=one_per_label)
-
-
-def _asked(pairs: Sequence[tuple[str, str]], asked: str, where: str) -> tuple[str, str]:
-    wanted = normalise_header(asked)
-    found = [p for p in pairs if asked in p] or [
-        p for p in pairs if normalise_header(p[1]) == wanted
-    ]
-    if len(found) != 1:
-        problem = "several columns are called so" if found else "there is no such column"
-        raise UsageError(
-            f"{where}: --label-columns {asked!r}: {problem}. "
-            f"Columns: {', '.join(repr(n) for n, _ in pairs)}"
-        )
-    return found[0]
 
 
 def _holds_flags(frame: pl.LazyFrame, name: str) -> bool:

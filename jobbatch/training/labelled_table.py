@@ -1,4 +1,4 @@
-"""One table of labelled titles: its title column, its label columns and what they say."""
+"""One table of labelled titles: its titles, their context and their labels."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from jobbatch.errors import UsageError
 from jobbatch.settings import AuditSettings, EvaluateSettings, TrainSettings
-from jobbatch.tables.source import Table, open_table
+from jobbatch.tables.asked_columns import context_columns
+from jobbatch.tables.source import open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser
-from jobbatch.training.label_columns import LabelColumns, find_label_columns, read_labels
+from jobbatch.training.label_columns import find_label_columns, read_labels
 
 OWN_TITLES = Path(str(files("jobbatch"))) / "training" / "titles.csv"
 """The titles that come with the package, labelled by docs/labelling-guide.md."""
@@ -29,6 +31,7 @@ class Source:
     path: Path
     sheet: str | None = None
     title_column: str | None = None
+    context: tuple[str, ...] = ()
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
 
@@ -66,6 +69,7 @@ def sources(settings: TrainSettings | EvaluateSettings | AuditSettings) -> tuple
             path=path,
             sheet=settings.sheet,
             title_column=settings.title_column,
+            context=settings.context,
             label_columns=settings.label_columns,
             delimiter=settings.delimiter,
         )
@@ -79,7 +83,7 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
     """Read a labelled table.
 
     Raises:
-        UsageError: if it has no label columns.
+        UsageError: if it has no label columns, or not the context's, or one is both.
         TitleColumnError, InputError: as `open_table` and `find_title_column`.
     """
     table = open_table(
@@ -92,14 +96,24 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
     columns = find_label_columns(
         table, source.label_columns, title_column=source.title_column, where=str(source.path)
     )
-    title = _title_column(table, columns, source)
-    frame = table.frame.select(title, *columns.names).collect()
+    context = context_columns(table, source.context, where=str(source.path))
+    both = sorted({*context} & {*columns.names})
+    if both:
+        raise UsageError(f"{source.path}: {', '.join(both)} cannot be both context and label")
+    title = find_title_column(
+        table.frame,
+        table.headers,
+        source.title_column,
+        where=str(source.path),
+        others=(*columns.names, *context),
+    )
+    frame = table.frame.select(title, *columns.names, *context).collect()
     return LabelledTable(
         name=source.path.name,
         title_column=title,
         label_columns=columns.names,
         titles=tuple(frame[title].cast(pl.String).fill_null("")),
-        keys=tuple(frame.select(normaliser.key(title)).to_series()),
+        keys=tuple(frame.select(normaliser.key(title, context)).to_series()),
         labels=tuple(read_labels(frame, columns, source.delimiter)),
         first_row=table.sheet.header_row + 1 if table.sheet is not None else 2,
         sha256=sha256(source.path),
@@ -123,16 +137,3 @@ def sha256(path: Path) -> str:
     """Return the sha256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _title_column(table: Table, columns: LabelColumns, source: Source) -> str:
-    # Cells such as 'Manager' make a label column look like titles.
-    names = table.frame.collect_schema().names()
-    pairs = zip(names, table.headers, strict=True)
-    left = {n: h for n, h in pairs if n not in columns.names}
-    return find_title_column(
-        table.frame.select(*left),
-        tuple(left.values()),
-        source.title_column,
-        where=str(source.path),
-    )

@@ -17,8 +17,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import FeatureUnion
 from sklearn.svm import LinearSVC
 
-from jobbatch import decisions
+from jobbatch.decisions import multi_hot
 from jobbatch.labels import LabelSet
+from jobbatch.training import tuning
 from jobbatch.training.splits import stratified_folds
 
 N_FOLDS = 5
@@ -59,12 +60,12 @@ def opinion(keys: Sequence[str], targets: NDArray[np.bool_], labels: LabelSet) -
         UsageError: if there are fewer titles than folds.
     """
     raw = 1 / (1 + np.exp(-_margins(keys, targets)))
-    answers = decisions.tune(raw, targets, labels.names).answers(raw, labels.names)
+    answers = tuning.tune(raw, targets, labels.names).answers(raw, labels.names)
     probabilities = answers.select(f"p_{name}" for name in labels.names).to_numpy()
     held = [np.flatnonzero(row).tolist() for row in targets]
     return Opinion(
         probabilities=probabilities,
-        suggested=tuple(labels.decode(decisions.multi_hot(answers, labels.names))),
+        suggested=tuple(labels.decode(multi_hot(answers, labels.names))),
         quality=get_label_quality_scores(held, probabilities),
     )
 

@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +21,21 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.errors import UsageError
 from jobbatch.settings import TrainSettings
+from jobbatch.tokenizer import TokenIds
 from jobbatch.training.checkpoints import Checkpoint
 from jobbatch.training.devices import choose_device, has_fast_bf16
 from jobbatch.training.encoder import Encoder
 from jobbatch.training.evaluation import Evaluation, evaluate
-from jobbatch.training.examples import Examples, padded, probabilities, shuffled_batches
+from jobbatch.training.examples import (
+    Examples,
+    drop_context,
+    padded,
+    probabilities,
+    shuffled_batches,
+)
+from jobbatch.training.parameter_groups import parameter_groups
 
 WARMUP_STEPS = 50
-HEAD_RATE = 5.0
-"""The head's learning rate as a multiple of the encoder's: it starts from nothing."""
 AVERAGE_DECAY = 0.99
 """Of the running average of the weights, per step; it spans about a hundred steps."""
 MAX_GRADIENT_NORM = 1.0
@@ -82,7 +87,7 @@ class Loop:
         self._n_labelled = train.tokens.lengths.size
         self._validation, self._settings = validation, settings
         self._model = encoder.model.to(self.device)  # type: ignore[arg-type]
-        self._optimizer = torch.optim.AdamW(_groups(self._model, settings), fused=True)
+        self._optimizer = torch.optim.AdamW(parameter_groups(self._model, settings), fused=True)
         self._plateau = ReduceLROnPlateau(self._optimizer, mode="max", factor=0.5, patience=1)
         self._average = {n: p.detach().clone() for n, p in self._model.named_parameters()}
         self._best = self._average
@@ -96,7 +101,8 @@ class Loop:
         torch.manual_seed(self._settings.seed * 100_003 + number)
         seed = (self._settings.seed, number)
         shown = self._shown(number)
-        lengths = self._train.tokens.lengths[shown]
+        tokens = drop_context(self._train.tokens, (*seed, 1))
+        lengths = tokens.lengths[shown]
         rows = [shown[b] for b in shuffled_batches(lengths, self._settings.batch_size, seed)]
         warmup = min(WARMUP_STEPS, len(rows)) if number == 1 else 0
         self._model.train()
@@ -104,7 +110,7 @@ class Loop:
         for step, batch in enumerate(rows):
             if step < warmup:
                 self._set_rates((step + 1) / warmup)
-            losses.append(self._step(batch))
+            losses.append(self._step(tokens, batch))
             if not math.isfinite(losses[-1]):
                 return None
         return self._finish(number, float(np.mean(losses)), started)
@@ -136,8 +142,8 @@ class Loop:
         self.history.append(record)
         return record
 
-    def _step(self, batch: NDArray[np.intp]) -> float:
-        ids, mask = padded(self._train.tokens, batch, int(self._model.config.pad_token_id))
+    def _step(self, tokens: TokenIds, batch: NDArray[np.intp]) -> float:
+        ids, mask = padded(tokens, batch, int(self._model.config.pad_token_id))
         targets = torch.from_numpy(self._train.targets[batch].astype(np.float32)).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16):
             logits = self._model(ids.to(self.device), attention_mask=mask.to(self.device)).logits
@@ -214,23 +220,6 @@ class Loop:
         """Put the best epoch's weights into the model."""
         self._model.load_state_dict(self._best)
         self._model.to("cpu")
-
-
-def _groups(model: torch.nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        key = (name.startswith("classifier."), parameter.ndim > 1)
-        groups.setdefault(key, []).append(parameter)
-    rates = {True: HEAD_RATE * settings.learning_rate, False: settings.learning_rate}
-    return [
-        {
-            "params": parameters,
-            "lr": rates[head],
-            "peak": rates[head],
-            "weight_decay": settings.weight_decay if matrix else 0.0,
-        }
-        for (head, matrix), parameters in sorted(groups.items(), key=lambda item: item[0])
-    ]
 
 
 def _nested(moments: Mapping[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:

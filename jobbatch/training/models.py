@@ -28,13 +28,18 @@ def check(settings: TrainSettings) -> None:
     """Check that the settings go together.
 
     Raises:
-        UsageError: if a classic model is to have what only an encoder has, or there are no titles
-            to distil with.
+        UsageError: if another model is to have what only an encoder has, or there are no titles to
+            distil with.
     """
     if settings.model_type == "distilled" and settings.unlabelled is None:
         raise UsageError(
             "--model distilled needs titles without labels to teach with: name a table of them "
             "with --unlabelled"
+        )
+    if settings.model_type != "encoder" and settings.context:
+        raise UsageError(
+            f"--model {settings.model_type} reads titles alone: leave out --context, or train an "
+            "encoder (--model encoder)"
         )
     if settings.model_type != "classic":
         return
@@ -46,8 +51,8 @@ def check(settings: TrainSettings) -> None:
     if any(given.values()):
         options = ", ".join(name for name, there in given.items() if there)
         raise UsageError(
-            f"--model classic has no base and works on the CPU: leave out {options}, or train an "
-            "encoder (--model encoder)"
+            "--model classic has no base, works on the CPU and reads titles alone: leave out "
+            f"{options}, or train an encoder (--model encoder)"
         )
 
 

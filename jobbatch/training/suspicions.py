@@ -4,8 +4,8 @@ linear model   the labels are doubtful to models that the other titles taught (`
 near-twin      a title written almost alike carries other labels (`near_twins`)
 contradiction  the title's own rows carry different labels
 shipped model  the shipped model is sure of other labels; asked only where all labels are job
-               levels, since it knows no others. It speaks for the labelling guide as far as its
-               own titles were labelled by it, which its card says
+               levels, and of titles without context, since it knows no others. It speaks for the
+               labelling guide as far as its own titles were labelled by it, which its card says
 
 One sign makes a title suspicious. Titles are ranked by 1 - quality, from 0 to 1, plus `BOOST` for
 each of the other three signs that they show; of equals the first key comes first.
@@ -22,6 +22,7 @@ from jobbatch.labeller import Labeller
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.model import TitleModel
 from jobbatch.tables.sink import LIST_SEPARATOR
+from jobbatch.titles import SEPARATOR, shown, without_context
 from jobbatch.training import corrections
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.label_columns import NO_LABEL
@@ -48,7 +49,7 @@ class Suspicion:
     """A title to check.
 
     Attributes:
-        title: as its first row has it.
+        title: as its first row has it, with its context.
         labels: what the data set is trained on.
         suggested: the linear model's labels.
         reasons: why, sign by sign.
@@ -87,9 +88,13 @@ def find(data: Dataset) -> Findings:
     judged = opinion(data.keys, data.labels.encode(data.key_labels), data.labels)
     rows = _rows_by_key(data)
     titles = [data.row_titles[rows[key][0]] for key in data.keys]
+    named = [
+        t + shown(key.removeprefix(without_context(key)))
+        for t, key in zip(titles, data.keys, strict=True)
+    ]
     signs: dict[str, Reasons] = {
         LINEAR: _doubts(data, judged),
-        TWIN: _twins(data, titles),
+        TWIN: _twins(data, named),
         CONTRADICTION: _contradictions(data, rows),
     }
     if set(data.labels.names) <= set(JOB_LEVELS):
@@ -100,7 +105,7 @@ def find(data: Dataset) -> Findings:
     return Findings(
         suspicions=tuple(
             Suspicion(
-                title=titles[i],
+                title=named[i],
                 labels=data.key_labels[i],
                 suggested=judged.suggested[i],
                 reasons=tuple(reasons[i] for reasons in signs.values() if i in reasons),
@@ -137,10 +142,10 @@ def _doubts(data: Dataset, judged: Opinion) -> Reasons:
     return found
 
 
-def _twins(data: Dataset, titles: Sequence[str]) -> Reasons:
+def _twins(data: Dataset, named: Sequence[str]) -> Reasons:
     twins = nearest_twins(data.keys, data.key_labels)
     return {
-        i: f"the near-twin '{titles[j]}' has {text(data.key_labels[j])}" for i, j in twins.items()
+        i: f"the near-twin '{named[j]}' has {text(data.key_labels[j])}" for i, j in twins.items()
     }
 
 
@@ -158,6 +163,8 @@ def _shipped(data: Dataset, titles: Sequence[str]) -> Reasons:
     answers = Labeller(TitleModel(default_model())).predict(titles)
     found = {}
     for i, answer in enumerate(answers.iter_rows(named=True)):
+        if SEPARATOR in data.keys[i]:  # it reads no context
+            continue
         # Not marked for review: it is a title, and the confidence reaches the model's threshold.
         if not answer["needs_review"] and set(answer["labels"]) != set(data.key_labels[i]):
             gives = text(tuple(answer["labels"]))

@@ -9,91 +9,29 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch import decisions
 from jobbatch.decisions import Decisions
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.training import checkpoints, classic, dataset, evaluation, folder, models
+from jobbatch.titles import shown, without_context
+from jobbatch.training import checkpoints, classic, dataset, evaluation, folder, models, tuning
 from jobbatch.training import report as reports
-from jobbatch.training.dataset import DataReport, Dataset
+from jobbatch.training.dataset import Dataset
 from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.evaluation import Evaluation, Scored
 from jobbatch.training.examples import Titles
 from jobbatch.training.fitting import Progress
-from jobbatch.training.scorer import FitSummary, TitleScorer
+from jobbatch.training.scorer import TitleScorer
 from jobbatch.training.splits import stratified_split
 from jobbatch.training.staging import check_target, recover, staged_folder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainReport:
-    """What came of a training run.
-
-    Attributes:
-        out: the model folder.
-        work: the folder of the report on the test part, and of an encoder's TensorBoard logs.
-        data: what was read.
-        sizes: distinct titles in the train, validation and test parts.
-        fit: how the fit went.
-        test: figures on the rows of the test part, with their corrected labels.
-        test_original: the same with the labels they came with; none: nothing was corrected.
-        needs_export: whether the folder is without an ONNX graph so far.
-    """
-
-    out: Path
-    work: Path
-    data: DataReport
-    sizes: tuple[int, int, int]
-    fit: FitSummary
-    test: Evaluation
-    test_original: Evaluation | None
-    needs_export: bool
-
-    def to_json_dict(self) -> dict[str, Any]:
-        """Return the report as JSON can hold it."""
-        return asdict(self) | {"out": str(self.out), "work": str(self.work)}
-
-    def summary_lines(self) -> list[str]:
-        """Return the report for a person."""
-        train, validation, test = self.sizes
-        lines = [
-            f"{self.data.rows:,} labelled rows, {self.data.distinct:,} distinct titles",
-            f"train {train:,}, validation {validation:,}, test {test:,} distinct titles",
-            *_warnings(self.data),
-            *self.fit.summary_lines(),
-            f"test: micro-F1 {self.test.micro_f1:.3f}, macro-F1 {self.test.macro_f1:.3f}",
-            f"  exact match {self.test.exact_match:.3f}, to review {self.test.review_share:.0%}",
-        ]
-        for figures in self.test.per_label:
-            f1 = "n/a" if figures.f1 is None else f"{figures.f1:.3f}"
-            lines.append(f"  {figures.label}: F1 {f1} on {figures.support:,} rows")
-        if self.test_original is not None:
-            lines.append(
-                f"test, labels as they came: micro-F1 {self.test_original.micro_f1:.3f}, exact "
-                f"match {self.test_original.exact_match:.3f}"
-            )
-        return [
-            *lines,
-            f"model: {self.out}",
-            f"report: {self.work / reports.PAGE}",
-            *(
-                [
-                    f"logs: tensorboard --logdir {self.work}",
-                    f"next: jobbatch export-onnx {self.out} --recipe export/cpu-int8.toml",
-                ]
-                if self.needs_export
-                else [f"next: jobbatch label INPUT OUTPUT --model {self.out}"]
-            ),
-        ]
+from jobbatch.training.train_report import TrainReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +120,10 @@ def _train(
         folder.write(staged, contents)
     # Last, and not in the model folder: a full disk costs no model, and no title is published.
     subject = reports.Subject(model=settings.out.name, rows="the test part, held out of training")
-    known = reports.words(train.keys)
-    others = {} if settings.model_type == "classic" else {"linear": _linear(train, data, tested)}
+    known = reports.words(map(without_context, train.keys))
+    others = {}
+    if settings.model_type != "classic" and not settings.context:
+        others["a linear model"] = _linear(train, data, _keys(data, parts.test))
     reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
     checkpoints.clear(work)
     return report
@@ -213,33 +153,37 @@ def calibrate(scorer: TitleScorer, validation: Titles, labels: LabelSet) -> Deci
     """Return the decisions fitted on the validation part."""
     order = labels.names if set(labels.names) <= set(JOB_LEVELS) else ()
     scores = scorer.probabilities(validation.keys)
-    return decisions.tune(scores, validation.targets, labels.names, order)
+    return tuning.tune(scores, validation.targets, labels.names, order)
 
 
 def score(
     scorer: TitleScorer, chosen: Decisions, data: Dataset, keys: Sequence[str]
 ) -> tuple[Scored, Scored]:
     """Return all rows whose key is among `keys`, answered, with corrected and original labels."""
-    held = set(keys)
-    rows = [i for i, key in enumerate(data.row_keys) if key in held]
-    titles = tuple(data.row_keys[i] for i in rows)
+    rows = _rows(data, keys)
+    of_rows = [data.row_keys[i] for i in rows]
     labels = data.labels.names
     original = Scored(
-        titles=titles,
+        titles=tuple(map(shown, of_rows)),
         tables=tuple(data.row_tables[i] for i in rows),
         labels=labels,
         truth=data.labels.encode([data.row_labels[i] for i in rows]),
-        decided=evaluation.decide(chosen, scorer.probabilities(titles), labels),
+        decided=evaluation.decide(chosen, scorer.probabilities(of_rows), labels),
     )
     corrected = dict(zip(data.keys, data.key_labels, strict=True))
-    truth = data.labels.encode([corrected[title] for title in titles])
+    truth = data.labels.encode([corrected[key] for key in of_rows])
     return replace(original, truth=truth), original
 
 
-def _linear(train: Titles, data: Dataset, tested: Scored) -> NDArray[np.float64]:
-    """Return a linear model's probabilities for the test rows, to compare with."""
+def _rows(data: Dataset, keys: Sequence[str]) -> list[int]:
+    held = set(keys)
+    return [i for i, key in enumerate(data.row_keys) if key in held]
+
+
+def _linear(train: Titles, data: Dataset, keys: Sequence[str]) -> NDArray[np.float64]:
+    """Return a linear model's probabilities for the rows of `keys`, to compare with."""
     linear = classic.fit(train.keys, train.targets, data.labels, search=False)
-    return linear.probabilities(tested.titles)
+    return linear.probabilities([data.row_keys[i] for i in _rows(data, keys)])
 
 
 def _figures(scored: Scored) -> Evaluation:
@@ -256,21 +200,3 @@ def _split(data: Dataset, targets: NDArray[np.bool_], settings: TrainSettings) -
 
 def _keys(data: Dataset, part: NDArray[np.intp]) -> list[str]:
     return [data.keys[i] for i in part]
-
-
-def _warnings(data: DataReport) -> list[str]:
-    unlabelled = sum(table.unlabelled for table in data.tables)
-    blank = sum(table.blank for table in data.tables)
-    lines = []
-    if unlabelled or blank:
-        lines.append(f"left out: {unlabelled:,} rows without label, {blank:,} blank")
-    if data.conflicts:
-        first = data.examples[0]
-        sets = " or ".join(", ".join(labels) or "no label" for labels in first.label_sets)
-        lines.append(f"{data.conflicts:,} titles contradict themselves, as {first.key!r}: {sets}")
-    if data.corrected:
-        lines.append(f"{data.corrected:,} titles have corrected labels")
-    if data.rare_labels:
-        rare = ", ".join(f"{name} ({data.support[name]})" for name in data.rare_labels)
-        lines.append(f"rare, hardly to be learned or measured (rows): {rare}")
-    return lines

@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobbatch.titles import MAX_CHARACTERS, Normaliser, is_title, lexicon
+from jobbatch.titles import (
+    MAX_CHARACTERS,
+    MAX_CONTEXT_CHARACTERS,
+    SEPARATOR,
+    Normaliser,
+    is_title,
+    lexicon,
+    without_context,
+)
 
 PLAIN = Normaliser(expand=False)
 EVERY_NORMALISER = [
@@ -221,3 +229,50 @@ class TestTheLexicon:
     def test_fillers_are_what_the_normaliser_makes_of_them(self) -> None:
         fillers = list(lexicon().not_titles)
         assert keys(fillers) == fillers
+
+
+def keys_in_context(title: str | None, *context: str | None) -> str:
+    names = [f"c{i}" for i in range(len(context))]
+    schema = dict.fromkeys(["title", *names], pl.String)
+    frame = pl.DataFrame([(title, *context)], schema=schema, orient="row")
+    return frame.select(Normaliser().key("title", names)).item()
+
+
+class TestContext:
+    def test_it_follows_the_title_s_key(self) -> None:
+        key = keys_in_context("Sr. Nurse", "Acme Ltd.", "Ward 7")
+        assert key == f"senior nurse{SEPARATOR}acme ltd , ward 7"
+
+    @pytest.mark.parametrize("cell", [None, "", " ", "...", "n/a", "Unknown"])
+    def test_a_blank_or_filler_cell_counts_as_missing(self, cell: str | None) -> None:
+        assert keys_in_context("nurse", cell, cell) == "nurse"
+        assert keys_in_context("nurse", cell, "Acme", cell) == f"nurse{SEPARATOR}acme"
+
+    @pytest.mark.parametrize("title", [None, " ", "..."])
+    def test_an_empty_title_stays_empty(self, title: str | None) -> None:
+        assert keys_in_context(title, "Acme") == ""
+
+    @given(odd_text | st.none(), st.lists(odd_text | st.none(), max_size=3))
+    @settings(max_examples=100, deadline=None)
+    def test_the_title_s_part_of_a_key_is_the_title_s_key(self, title, context) -> None:
+        assert [without_context(keys_in_context(title, *context))] == keys([title])
+
+    @given(st.lists(st.sampled_from([SEPARATOR, "nurse", "acme", " "]), max_size=6).map("".join))
+    def test_no_title_and_no_cell_can_forge_it(self, text: str) -> None:
+        assert SEPARATOR not in keys([text])[0]
+        assert keys_in_context("nurse", text, text).count(SEPARATOR) <= 1
+
+    def test_abbreviations_in_it_stay_as_they_are(self) -> None:
+        assert keys_in_context("MD", "Mgr. Anderson") == f"{keys(['MD'])[0]}{SEPARATOR}mgr anderson"
+
+    def test_no_more_of_a_cell_is_looked_at_than_leaves_room_for_the_next(self) -> None:
+        long = "x" * MAX_CONTEXT_CHARACTERS
+        assert keys_in_context("nurse", f"{long}y", "acme") == keys_in_context(
+            "nurse", long, "acme"
+        )
+
+    @pytest.mark.parametrize(("title", "known"), [("nurse", ["nurse"]), ("7", []), ("n/a", [])])
+    def test_it_makes_no_title_of_what_is_none(self, title: str, known: list[str]) -> None:
+        frame = pl.DataFrame({"key": keys_in_context(title, "nurse")})
+        found = frame.filter(is_title(pl.col("key")))["key"].to_list()
+        assert list(map(without_context, found)) == known

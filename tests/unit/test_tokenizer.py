@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from jobbatch.errors import ModelError
+from jobbatch.titles import SEPARATOR
 from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer
 from tests import wordmodel
 
@@ -83,3 +84,44 @@ def test_the_vocabulary_counts_added_tokens_too(content) -> None:
 def test_a_file_that_is_no_tokenizer_is_a_model_error(broken: bytes) -> None:
     with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
         TitleTokenizer(broken)
+
+
+class TestContext:
+    def test_it_is_a_second_text_between_separators(self, tokenizer) -> None:
+        tokens = tokenizer.encode([f"nurse{SEPARATOR}owner owner", "nurse"])
+        nurse, owner = IDS["nurse"], IDS["owner"]
+        assert tokens.flat.tolist() == [CLS, nurse, SEP, owner, owner, SEP, CLS, nurse, SEP]
+        assert tokens.lengths.tolist() == [6, 3]
+
+    def test_of_both_texts_the_context_is_cut_and_the_title_is_whole(self, tokenizer) -> None:
+        long = " ".join(["owner"] * 200)
+        tokens = tokenizer.encode([f"chief nurse{SEPARATOR}{long}"])
+        kept = [CLS, IDS["chief"], IDS["nurse"], SEP, *[IDS["owner"]] * (MAX_TOKENS - 5), SEP]
+        assert tokens.rectangle(np.array([0])).tolist() == [kept]
+        assert not tokens.truncated.any()
+
+    @pytest.mark.parametrize(("n_words", "cut"), [(125, False), (126, False), (127, True)])
+    def test_only_a_title_too_long_by_itself_is_flagged(self, tokenizer, n_words, cut) -> None:
+        title = " ".join(["nurse"] * n_words)
+        tokens = tokenizer.encode([title, f"{title}{SEPARATOR}owner"])
+        assert tokens.truncated.tolist() == [cut, cut]
+        assert tokens.lengths.max() <= MAX_TOKENS
+
+    @pytest.mark.parametrize("repeats", [1, 100])
+    def test_a_pair_is_what_transformers_makes_of_it(self, content, tmp_path, repeats: int) -> None:
+        transformers = pytest.importorskip("transformers")
+        (tmp_path / "tokenizer.json").write_bytes(content)
+        theirs = transformers.PreTrainedTokenizerFast(
+            tokenizer_file=str(tmp_path / "tokenizer.json"), unk_token="[UNK]"
+        )
+        title, context = "chief nurse", "owner of x " * repeats
+        expected = theirs(title, context, truncation="only_second", max_length=MAX_TOKENS)
+        got = TitleTokenizer(content).encode([f"{title}{SEPARATOR}{context}"])
+        assert got.flat.tolist() == expected["input_ids"]
+
+    def test_a_tokenizer_that_does_not_separate_pairs_is_a_model_error(self, content) -> None:
+        plain = json.loads(content) | {"post_processor": None}
+        opened = TitleTokenizer(json.dumps(plain).encode())
+        assert opened.encode(["nurse"]).lengths.tolist() == [1]
+        with pytest.raises(ModelError, match="separate"):
+            opened.encode([f"nurse{SEPARATOR}owner"])

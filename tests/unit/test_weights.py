@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Iterator
@@ -111,6 +112,13 @@ class TestTheManifest:
             files={"config.json": FileRecord(sha256="0" * 64, size=2)},
         )
         assert Manifest.from_json(manifest.to_json()) == manifest
+
+    def test_one_from_before_there_was_context_is_of_a_model_without(self, folder: Path) -> None:
+        fields = json.loads((folder / MANIFEST).read_bytes())
+        del fields["context"], fields["sha256"]
+        whole = fields | {"sha256": weights_module._digest(fields)}
+        (folder / MANIFEST).write_bytes(weights_module._dump(whole))
+        assert not ModelFolder(folder).manifest.context
 
     def test_all_files_but_itself_are_recorded(self, folder: Path) -> None:
         (folder / "README.md").write_text("# words")

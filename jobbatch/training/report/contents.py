@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.decisions import RIGHT_UNREVIEWED
 from jobbatch.training.evaluation import Scored
 from jobbatch.training.report import figures, mistakes
 from jobbatch.training.report.curves import Curves, curves
@@ -17,6 +16,7 @@ from jobbatch.training.report.figures import Headline, LabelEstimates, ModelFigu
 from jobbatch.training.report.intervals import Bootstrap, Estimate
 from jobbatch.training.report.mistakes import Confusion, Mistake
 from jobbatch.training.report.slices import SliceFigures, slices
+from jobbatch.training.tuning import RIGHT_UNREVIEWED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

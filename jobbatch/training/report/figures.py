@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.decisions import RIGHT_UNREVIEWED, Decisions, Scaling
+from jobbatch.decisions import Decisions, Scaling
 from jobbatch.training.calibration_figures import BINS, calibration_gaps
-from jobbatch.training.dataset import RARE
+from jobbatch.training.data_report import RARE
 from jobbatch.training.evaluation import Scored, decide
 from jobbatch.training.report.intervals import Bootstrap, Draws, Estimate, ratio
+from jobbatch.training.tuning import RIGHT_UNREVIEWED
 
 MOST_CONFIDENT = 0.8
 """Share of the rows, the most confident ones, whose exact match stands in the headline."""

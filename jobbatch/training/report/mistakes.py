@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobbatch.labels import LabelSet
+from jobbatch.titles import shown
 from jobbatch.training.evaluation import Scored
 
 CONFUSIONS = 20
@@ -43,7 +44,12 @@ def worst(scored: Scored) -> tuple[Mistake, ...]:
     truth, answers = _label_sets(scored)
     confidence = [None if np.isnan(c) else round(c, 4) for c in scored.decided.confidence.tolist()]
     found = [
-        Mistake(title=scored.titles[i], truth=truth[i], answer=answers[i], confidence=confidence[i])
+        Mistake(
+            title=shown(scored.titles[i]),
+            truth=truth[i],
+            answer=answers[i],
+            confidence=confidence[i],
+        )
         for i in _wrong(scored)
     ]
     return tuple(dict.fromkeys(found))[:WORST]
@@ -54,7 +60,7 @@ def confusions(scored: Scored) -> tuple[Confusion, ...]:
     truth, answers = _label_sets(scored)
     wrong = _wrong(scored)
     counts = Counter((truth[i], answers[i]) for i in wrong)
-    examples = {(truth[i], answers[i]): scored.titles[i] for i in reversed(wrong)}
+    examples = {(truth[i], answers[i]): shown(scored.titles[i]) for i in reversed(wrong)}
     return tuple(
         Confusion(truth=pair[0], answer=pair[1], rows=rows, title=examples[pair])
         for pair, rows in counts.most_common(CONFUSIONS)

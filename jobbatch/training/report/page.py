@@ -9,14 +9,14 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from jobbatch.decisions import RIGHT_UNREVIEWED
 from jobbatch.errors import OutputError, WriteError
 from jobbatch.tables.publish import publish_bytes
-from jobbatch.training.dataset import RARE
+from jobbatch.training.data_report import RARE
 from jobbatch.training.report import plots
 from jobbatch.training.report.contents import Report
 from jobbatch.training.report.figures import MOST_CONFIDENT
 from jobbatch.training.report.intervals import COVERAGE, RESAMPLES, Estimate
+from jobbatch.training.tuning import RIGHT_UNREVIEWED
 from jobbatch.weights import MANIFEST
 
 PAGE = "report.html"

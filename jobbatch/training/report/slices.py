@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from jobbatch.titles import without_context
 from jobbatch.training.evaluation import Scored
 from jobbatch.training.report.intervals import Bootstrap, Estimate, ratio
 
@@ -67,18 +68,19 @@ def slices(
 def _slices(
     scored: Scored, vocabulary: frozenset[str] | None
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """Yield group, name and mask of every slice."""
-    lengths = np.array([len(_words(title)) for title in scored.titles])
+    """Yield group, name and mask of every slice; what is asked of titles leaves out context."""
+    titles = [without_context(key) for key in scored.titles]
+    lengths = np.array([len(_words(title)) for title in titles])
     for n in range(5):
         yield "words", str(n), lengths == n
     yield "words", "5 or more", lengths > 4
     n_labels = scored.truth.sum(axis=1)
     for name, mask in (("none", n_labels == 0), ("one", n_labels == 1), ("several", n_labels > 1)):
         yield "true labels", name, mask
-    yield from _both("letters beyond ASCII", map(_is_foreign, scored.titles))
-    yield from _both("a separator: & / , |", (not _SEPARATORS.isdisjoint(t) for t in scored.titles))
+    yield from _both("letters beyond ASCII", map(_is_foreign, titles))
+    yield from _both("a separator: & / , |", (not _SEPARATORS.isdisjoint(t) for t in titles))
     if vocabulary is not None:
-        unseen = (not words([title]) <= vocabulary for title in scored.titles)
+        unseen = (not words([title]) <= vocabulary for title in titles)
         yield from _both("a word never seen in training", unseen)
     tables = np.array(scored.tables)
     for table in dict.fromkeys(scored.tables):

@@ -15,7 +15,7 @@ from tests import tinymodel
 
 if TYPE_CHECKING:
     from jobbatch.training.export import ExportReport
-    from jobbatch.training.train import TrainReport
+    from jobbatch.training.train_report import TrainReport
 
 collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 

@@ -15,7 +15,7 @@ from jobbatch.errors import ModelError
 from jobbatch.labels import LabelSet
 from jobbatch.training import bases, encoder
 from jobbatch.training.encoder import EncoderOptions
-from jobbatch.training.train import TrainReport
+from jobbatch.training.train_report import TrainReport
 
 pytestmark = pytest.mark.train
 

@@ -13,6 +13,7 @@ import pytest
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
+from jobbatch.titles import SEPARATOR
 from jobbatch.training import dataset
 from jobbatch.training.corrections import digest
 from tests.tinymodel import own_titles
@@ -244,3 +245,45 @@ class TestCorrections:
     ) -> None:
         with pytest.raises(UsageError, match=problem):
             self.corrected(tmp_path, table)
+
+
+class TestContext:
+    FRAME = pl.DataFrame(
+        {
+            "title": ["kite head", "kite head", "kite head", "moss clerk", ""],
+            "team": ["Shed A", "Shed B", "shed b", None, "Shed A"],
+            "label": ["a", "b", "b", "b", "a"],
+        }
+    )
+
+    def test_a_title_is_another_example_in_another_context(self, tmp_path: Path) -> None:
+        data = load(tmp_path, self.FRAME, context=("Team",))
+        assert dict(zip(data.keys, data.key_labels, strict=True)) == {
+            f"kite head{SEPARATOR}shed a": ("a",),
+            f"kite head{SEPARATOR}shed b": ("b",),
+            "moss clerk": ("b",),
+        }
+        assert (data.report.conflicts, data.report.tables[0].blank) == (0, 1)
+        assert load(tmp_path, self.FRAME).report.conflicts == 1
+
+    def test_a_correction_of_a_title_holds_in_every_context(self, tmp_path: Path) -> None:
+        table = pl.DataFrame({"title": ["Kite Head"], "corrected labels": ["a;b"]})
+        table.write_csv(tmp_path / "corrections.csv")
+        data = load(
+            tmp_path, self.FRAME, context=("team",), corrections=tmp_path / "corrections.csv"
+        )
+        assert data.key_labels == (("a", "b"), ("a", "b"), ("b",))
+
+    def test_the_package_s_own_titles_need_none(self, tmp_path: Path) -> None:
+        frame = self.FRAME.with_columns(label=pl.lit("Manager"))
+        data = load(tmp_path, frame, context=("team",), own_titles=True)
+        assert f"kite head{SEPARATOR}shed a" in data.keys
+        assert len(data.report.tables) == 2
+
+    def test_a_label_column_is_no_context(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="label cannot be both"):
+            load(tmp_path, self.FRAME, context=("label",))
+
+    def test_an_unknown_column_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"--context 'shed'.*'team'"):
+            load(tmp_path, self.FRAME, context=("shed",))

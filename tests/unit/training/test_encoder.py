@@ -19,7 +19,7 @@ from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer
 from jobbatch.training import encoder
 from jobbatch.training.encoder import EncoderOptions
 from jobbatch.training.examples import probabilities
-from jobbatch.training.train import TrainReport
+from jobbatch.training.train_report import TrainReport
 
 pytestmark = pytest.mark.train
 

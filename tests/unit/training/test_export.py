@@ -18,7 +18,7 @@ from jobbatch.settings import ExportRecipe
 from jobbatch.training import encoder, export
 from jobbatch.training.examples import probabilities
 from jobbatch.training.export import ExportReport
-from jobbatch.training.train import TrainReport
+from jobbatch.training.train_report import TrainReport
 from jobbatch.weights import Manifest, ModelFolder, write_manifest
 from tests.tinymodel import contents, own_titles
 

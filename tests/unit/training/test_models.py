@@ -18,7 +18,7 @@ from jobbatch.settings import ExportRecipe, TrainSettings
 from jobbatch.weights import ModelFolder
 
 if TYPE_CHECKING:
-    from jobbatch.training.train import TrainReport
+    from jobbatch.training.train_report import TrainReport
 
 pytestmark = pytest.mark.train
 
@@ -96,13 +96,14 @@ def test_the_report_has_the_families_and_the_next_step(made: Trained) -> None:
     assert any("logistic regression" in line for line in lines)
     assert lines[-1] == f"next: jobbatch label INPUT OUTPUT --model {out}"
     assert not any("tensorboard" in line for line in lines)
-    assert json.loads(json.dumps(report.to_json_dict()))["work"] is None
+    assert json.loads(json.dumps(report.to_json_dict()))["out"] == str(out)
     families = json.loads((out / "metrics.json").read_text())["families"]
     assert {f["label"] for f in families if f["chosen"]} == {
         "Owner",
         "Manager",
     }
-    assert not out.with_name("quick.work").exists()
+    work = {path.name for path in out.with_name("quick.work").iterdir()}
+    assert work == {"report.html", "report.json"}
 
 
 def test_it_has_nothing_to_export(made: Trained, fp32_recipe: ExportRecipe) -> None:
@@ -124,6 +125,7 @@ def test_it_is_no_base_for_an_encoder(made: Trained) -> None:
     [
         ({"base": "minilm", "layers": 2}, "leave out --base, --layers"),
         ({"device": "cuda"}, "leave out --device cuda"),
+        ({"context": ("team",)}, "leave out --context"),
     ],
 )
 def test_what_only_an_encoder_has_is_refused(
@@ -135,11 +137,3 @@ def test_what_only_an_encoder_has_is_refused(
     with pytest.raises(UsageError, match=said):
         train(asked)
     assert not (tmp_path / "other").exists()
-
-
-def test_cross_validation_takes_it_too(classic_settings: TrainSettings) -> None:
-    from jobbatch.training.crossval import cross_validate
-
-    result = cross_validate(classic_settings, folds=2)
-    assert [fold.best_epoch for fold in result.folds] == [None, None]
-    assert result.mean["micro_f1"] > 0.5

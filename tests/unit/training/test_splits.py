@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from jobbatch.errors import UsageError
+from jobbatch.titles import SEPARATOR, without_context
 from jobbatch.training.splits import stratified_folds, stratified_split
 
 pytestmark = pytest.mark.train
@@ -75,3 +76,25 @@ def test_more_folds_than_keys_are_refused() -> None:
 def test_repeated_keys_are_a_bug() -> None:
     with pytest.raises(ValueError, match="not distinct"):
         stratified_split(["a", "a"], targets(2), 0.5, seed=0)
+
+
+class TestTitlesInSeveralContexts:
+    KEYS = tuple(f"title {i // 3}{SEPARATOR}context {i}" for i in range(120))
+
+    def titles(self, part: NDArray[np.intp]) -> set[str]:
+        return {without_context(self.KEYS[i]) for i in part}
+
+    def test_no_title_is_on_both_sides(self) -> None:
+        kept, held = stratified_split(self.KEYS, targets(120), 0.2, seed=0)
+        assert not self.titles(kept) & self.titles(held)
+        assert sorted([*kept, *held]) == list(range(120))
+        assert len(self.titles(held)) == 8
+
+    def test_no_title_is_in_two_folds(self) -> None:
+        folds = stratified_folds(self.KEYS, targets(120), 4, seed=0)
+        assert sorted(np.concatenate(folds).tolist()) == list(range(120))
+        assert sum(len(self.titles(fold)) for fold in folds) == 40
+
+    def test_more_folds_than_titles_are_refused(self) -> None:
+        with pytest.raises(UsageError, match="1 distinct titles"):
+            stratified_folds(self.KEYS[:3], targets(3), 2, seed=0)

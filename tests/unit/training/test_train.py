@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,16 @@ import pytest
 from jobbatch.decisions import Decisions
 from jobbatch.errors import LockedError, OutputError, UsageError
 from jobbatch.labels import JOB_LEVELS
+from jobbatch.pipeline import label_file
 from jobbatch.runs import exclusive
-from jobbatch.settings import TrainSettings
+from jobbatch.settings import ExportRecipe, LabelSettings, TrainSettings
 from jobbatch.training import dataset, train
 from jobbatch.training.evaluation import evaluate
+from jobbatch.training.export import export_onnx
 from jobbatch.training.folder import CANARY_TITLES
-from jobbatch.training.train import TrainReport
+from jobbatch.training.train_report import TrainReport
 from jobbatch.weights import ModelFolder
+from tests import tinymodel
 from tests.tinymodel import contents
 
 pytestmark = pytest.mark.train
@@ -183,3 +187,48 @@ def test_too_few_titles_are_an_error(make_settings: MakeSettings, tmp_path: Path
     with pytest.raises(UsageError, match="too few"):
         train.train(make_settings(tmp_path / "out", data=(tmp_path / "few.csv",)))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_model_trained_with_context_reads_it_and_does_without(
+    make_settings: MakeSettings, fp32_recipe: ExportRecipe, tmp_path: Path
+) -> None:
+    tinymodel.titles_in_context().write_csv(tmp_path / "teams.csv")
+    settings = make_settings(
+        tmp_path / "model", data=(tmp_path / "teams.csv",), context=("team",), epochs=20
+    )
+    report = train.train(replace(settings, patience=20))
+    assert ModelFolder(tmp_path / "model").manifest.context
+    assert "55 distinct titles" in report.summary_lines()[0]
+    assert report.test.exact_match > 0.9  # titles alone would leave half of them wrong
+
+    export_onnx(tmp_path / "model", fp32_recipe)
+    asked = LabelSettings(
+        input=tmp_path / "teams.csv",
+        output=tmp_path / "out.parquet",
+        model=str(tmp_path / "model"),
+        cache_dir=tmp_path / "scores",
+        title_column="Job Title",
+        prefix="new_",
+    )
+    label_file(replace(asked, context=("team",)))
+    answers = pl.read_parquet(asked.output).filter(pl.col("team").is_not_null())
+    assert (answers["new_labels"].list.join(";") == answers["label"]).mean() > 0.9
+    label_file(replace(asked, overwrite=True))
+    assert pl.read_parquet(asked.output)["new_confidence"].is_not_null().all()
+
+
+def test_contradicting_titles_in_a_context_are_shown_with_it(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    frame = tinymodel.titles_in_context()
+    other = frame.head(1).with_columns(label=pl.lit("Manager"))
+    pl.concat([frame, other]).write_csv(tmp_path / "teams.csv")
+    settings = make_settings(
+        tmp_path / "model", data=(tmp_path / "teams.csv",), context=("team",), epochs=1
+    )
+    text = "\n".join(train.train(settings).summary_lines())
+    assert "as 'moss head | the owner of the shed'" in text
+
+
+def test_a_model_trained_without_context_says_so(trained: Trained) -> None:
+    assert not ModelFolder(trained[0]).manifest.context
