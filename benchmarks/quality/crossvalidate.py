@@ -175,7 +175,7 @@ def _fold(run: Run, number: int) -> Outcome:
         )
     )
     challenge, opened = _challenge(data), _open_titles(data)
-    hidden = {*held, *opened.keys}
+    hidden = {*challenge.keys, *opened.keys}
     others = tuple(key for key in data.unlabelled if key not in hidden)
     options = replace(encoder_options(run.settings, data), other_keys=others)
     made = distil(train, validation, data.labels, run.settings, options)
@@ -212,10 +212,12 @@ def _fold(run: Run, number: int) -> Outcome:
         shipped = _int8(contents, Path(workspace))
         measure(SHIPPED, shipped, chosen)
     if run.rivals:
-        originals = _original_labels(data, sheet, held)
+        searched = classic.fit(train.keys, train.targets, data.labels, run.seed)
+        measure("linear, the best family of each label", searched)
+        originals = _original_labels(data, sheet, {*held, *validation.keys})
         linear = classic.fit(originals.keys, originals.targets, data.labels, run.seed, search=False)
         measure("linear, the sheet's labels alone", linear)
-        answers["the seed's procedure"] = _seed_procedure(run, set(rows.tolist()), data)
+        answers["the seed's procedure with MiniLM"] = _seed_procedure(run, set(rows.tolist()), data)
     return Outcome(
         rows=rows,
         answers=answers,
@@ -229,8 +231,9 @@ def _titles(data: Dataset, targets: Hot, part: NDArray[np.intp]) -> Titles:
     return Titles(keys=[data.keys[i] for i in part], targets=targets[part])
 
 
-def _original_labels(data: Dataset, sheet: NDArray[np.intp], held: set[str]) -> Titles:
-    rows = [(data.row_keys[i], data.row_labels[i]) for i in sheet if data.row_keys[i] not in held]
+def _original_labels(data: Dataset, sheet: NDArray[np.intp], without: set[str]) -> Titles:
+    rows = [(data.row_keys[i], data.row_labels[i]) for i in sheet]
+    rows = [(key, labels) for key, labels in rows if key not in without]
     merged, _ = dataset.merge(rows, data.labels)
     return Titles(keys=list(merged), targets=data.labels.encode(merged.values()))
 
@@ -327,6 +330,7 @@ def _content(run: Run, data: Dataset, outcomes: Sequence[Outcome]) -> dict[str, 
         "original labels, owners and founders by the guide": owners,
         "labels by the guide": guide,
     }
+    sheet = _sheet(data, run.settings)
     challenge, opened = _challenge(data), _open_titles(data)
     categories = pl.read_csv(HERE / "challenge.csv")["category"].to_numpy()
     models: dict[str, Any] = {}
@@ -359,9 +363,9 @@ def _content(run: Run, data: Dataset, outcomes: Sequence[Outcome]) -> dict[str, 
             "epochs": run.settings.epochs,
             "batch_size": run.settings.batch_size,
             "learning_rate": run.settings.learning_rate,
-            "rows": len(_sheet(data, run.settings)),
-            "rows_the_guide_changes": int((original != guide).any(1).sum()),
-            "rows_of_owners": int((original | guide)[:, owner].sum()),
+            "rows": len(sheet),
+            "rows_the_guide_changes": int((original != guide)[sheet].any(1).sum()),
+            "rows_of_owners": int((original | guide)[sheet, owner].sum()),
             "challenge_titles": len(challenge.keys),
             "open_titles": len(opened.keys),
         },
