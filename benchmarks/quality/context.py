@@ -31,8 +31,8 @@ from jobbatch.titles import without_context
 from jobbatch.training import dataset, models, splits
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import decide
+from jobbatch.training.examples import Titles
 from jobbatch.training.folder import versions
-from jobbatch.training.models import Titles
 from jobbatch.training.train import calibrate, encoder_options
 
 DATA = Path(__file__).with_name("context.csv")
