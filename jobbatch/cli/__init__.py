@@ -22,6 +22,13 @@ from jobbatch.errors import JobbatchError
 
 __all__ = ["app", "labelling", "main", "teaching"]
 
+_GO_ON = {
+    "label": "; run the same command again to go on",
+    "run": "; run the same command again to go on",
+    "train": "; repeat it with --resume to go on",
+}
+"""What an interrupted command is told; the others start anew."""
+
 
 class Interrupted(BaseException):
     """A signal asked the run to stop."""
@@ -71,7 +78,9 @@ def _exit_code() -> int | str | None:
         print(f"jobbatch: {error}", file=sys.stderr)
         return error.exit_code
     except Interrupted as interruption:
-        print("jobbatch: interrupted; run the same command again to go on", file=sys.stderr)
+        # The root's only option runs no command, so the first argument is the command.
+        command = next(iter(sys.argv[1:]), "")
+        print(f"jobbatch: interrupted{_GO_ON.get(command, '')}", file=sys.stderr)
         return interruption.exit_code
     except SystemExit as leaving:
         # Typer makes a closed stdout an exit of 1.

@@ -46,9 +46,12 @@ def _asked(
     pairs: Sequence[tuple[str, str]], asked: str, option: str, where: str
 ) -> tuple[str, str]:
     wanted = normalise_header(asked)
-    found = [p for p in pairs if asked in p] or [
-        p for p in pairs if normalise_header(p[1]) == wanted
-    ]
+    # Of two columns 'dept' the second is named 'dept_2', so that a name tells them apart.
+    found = (
+        [p for p in pairs if p[0] == asked]
+        or [p for p in pairs if p[1] == asked]
+        or [p for p in pairs if normalise_header(p[1]) == wanted]
+    )
     if len(found) != 1:
         problem = "several columns are called so" if found else "there is no such column"
         raise UsageError(

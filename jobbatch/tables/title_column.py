@@ -8,7 +8,7 @@ Mr and Mrs does not mislead. One column must lead clearly.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 from polars import selectors as cs
@@ -87,11 +87,11 @@ def find_title_column(
     Raises:
         TitleColumnError: if the asked one is not there, or none or several qualify.
     """
-    pairs = zip(frame.collect_schema().names(), headers, strict=True)
+    pairs = list(zip(frame.collect_schema().names(), headers, strict=True))
     left = {n: h for n, h in pairs if n not in others}
-    names, headers = list(left), list(left.values())
     if asked is not None:
-        return _asked_column(names, headers, asked, where)
+        return _asked_column(left, {n: h for n, h in pairs if n in others}, asked, where)
+    names, headers = list(left), list(left.values())
     scores = _scores(frame, names, headers)
     ranked = sorted(zip(names, headers, scores, strict=True), key=lambda c: -c[2])
     leaders = [c for c in ranked if c[2] >= ENOUGH and c[2] > ranked[0][2] - LEAD]
@@ -110,18 +110,28 @@ def find_title_column(
     )
 
 
-def _asked_column(names: Sequence[str], headers: Sequence[str], asked: str, where: str) -> str:
-    if asked in names:
-        return asked
-    same = [n for n, h in zip(names, headers, strict=True) if h == asked] or [
-        n for n in names if normalise_header(n) == normalise_header(asked)
-    ]
+def _asked_column(left: Mapping[str, str], taken: Mapping[str, str], asked: str, where: str) -> str:
+    """Return the column of `left` (name: header) that is called so; it may not be of `taken`."""
+    same = _called(left, asked)
     if len(same) == 1:
         return same[0]
-    problem = f"{len(same)} columns are called so" if same else "there is no such column"
+    if same:
+        problem = f"{len(same)} columns are called so"
+    elif _called(taken, asked):
+        problem = "this column is read as context or label already"
+    else:
+        problem = "there is no such column"
     raise TitleColumnError(
-        f"{where}: --title-column {asked!r}: {problem}. Columns: {', '.join(map(repr, names))}"
+        f"{where}: --title-column {asked!r}: {problem}. Columns: {', '.join(map(repr, left))}"
     )
+
+
+def _called(columns: Mapping[str, str], asked: str) -> list[str]:
+    if asked in columns:
+        return [asked]
+    return [n for n, h in columns.items() if h == asked] or [
+        n for n in columns if normalise_header(n) == normalise_header(asked)
+    ]
 
 
 def _scores(frame: pl.LazyFrame, names: Sequence[str], headers: Sequence[str]) -> list[float]:

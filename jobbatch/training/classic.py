@@ -99,7 +99,7 @@ def fit(
     """Return the model of some titles; the same arguments give the same model.
 
     Args:
-        keys: n distinct keys.
+        keys: n keys; a search needs distinct ones.
         targets: bool (n, n_labels); a row or a column of False is allowed.
         labels: the label vocabulary.
         seed: of the search's folds and the solvers.

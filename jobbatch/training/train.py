@@ -20,7 +20,7 @@ from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
-from jobbatch.titles import shown, without_context
+from jobbatch.titles import without_context
 from jobbatch.training import checkpoints, classic, dataset, evaluation, folder, models, tuning
 from jobbatch.training import report as reports
 from jobbatch.training.dataset import Dataset
@@ -122,8 +122,9 @@ def _train(
     subject = reports.Subject(model=settings.out.name, rows="the test part, held out of training")
     known = reports.words(map(without_context, train.keys))
     others = {}
-    if settings.model_type != "classic" and not settings.context:
-        others["a linear model"] = _linear(train, data, _keys(data, parts.test))
+    if settings.model_type != "classic":
+        name = "a linear model, titles alone" if settings.context else "a linear model"
+        others[name] = _linear(train, data, _keys(data, parts.test))
     reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
     checkpoints.clear(work)
     return report
@@ -164,7 +165,7 @@ def score(
     of_rows = [data.row_keys[i] for i in rows]
     labels = data.labels.names
     original = Scored(
-        titles=tuple(map(shown, of_rows)),
+        titles=tuple(of_rows),
         tables=tuple(data.row_tables[i] for i in rows),
         labels=labels,
         truth=data.labels.encode([data.row_labels[i] for i in rows]),
@@ -181,9 +182,10 @@ def _rows(data: Dataset, keys: Sequence[str]) -> list[int]:
 
 
 def _linear(train: Titles, data: Dataset, keys: Sequence[str]) -> NDArray[np.float64]:
-    """Return a linear model's probabilities for the rows of `keys`, to compare with."""
-    linear = classic.fit(train.keys, train.targets, data.labels, search=False)
-    return linear.probabilities([data.row_keys[i] for i in _rows(data, keys)])
+    """Return a linear model's probabilities for the rows of `keys`; it knows no context."""
+    titles = [without_context(key) for key in train.keys]
+    linear = classic.fit(titles, train.targets, data.labels, search=False)
+    return linear.probabilities([without_context(data.row_keys[i]) for i in _rows(data, keys)])
 
 
 def _figures(scored: Scored) -> Evaluation:

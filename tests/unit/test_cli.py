@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 import jobbatch
-from jobbatch import cli, errors, pipeline
+from jobbatch import cli, config, errors, jobs, pipeline, training
 from jobbatch.settings import AuditSettings, EvaluateSettings, LabelSettings, PredictSettings
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
@@ -72,6 +72,33 @@ def test_a_signal_ends_the_command_with_its_code(
     monkeypatch.setattr(pipeline, "label_file", lambda *_: signal.raise_signal(signum))
     assert main("label", "a.csv", "b.csv") == code
     assert "run the same command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (("label", "a.csv", "b.csv"), "; run the same command again to go on"),
+        (("run", "nightly.toml"), "; run the same command again to go on"),
+        (("train", "--out", "model"), "; repeat it with --resume to go on"),
+        (("pretrain", "a.csv", "--out", "base"), ""),
+        (("audit", "--out", "audit.xlsx"), ""),
+        (("evaluate",), ""),
+        (("predict", "moss owner"), ""),
+    ],
+)
+def test_an_interrupted_command_says_how_to_go_on_if_it_can(
+    main: Main,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    advice: str,
+) -> None:
+    stop = lambda *_: signal.raise_signal(signal.SIGINT)  # noqa: E731
+    monkeypatch.setattr(config, "resolve", stop)
+    monkeypatch.setattr(jobs, "load", stop)
+    monkeypatch.setattr(training, "require_extra", lambda: None)
+    assert main(*arguments) == 130
+    assert capsys.readouterr().err == f"jobbatch: interrupted{advice}\n"
 
 
 def test_a_bug_keeps_its_traceback(

@@ -23,6 +23,13 @@ def test_the_order_is_the_user_s_and_a_column_asked_for_twice_comes_once() -> No
     assert context_columns(TABLE, asked, where="x.csv") == ("dept", "Company Name")
 
 
+def test_the_first_of_two_equal_headers_is_told_apart_by_its_name() -> None:
+    frame = pl.LazyFrame({"dept": ["x"], "dept_2": ["y"]})
+    table = Table(frame=frame, headers=("dept", "dept"))
+    for asked in ("dept", "dept_2"):
+        assert context_columns(table, [asked], where="x.csv") == (asked,)
+
+
 def test_nothing_asked_is_nothing_found() -> None:
     assert context_columns(TABLE, [], where="x.csv") == ()
 

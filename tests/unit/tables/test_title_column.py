@@ -98,6 +98,13 @@ class TestAsked:
         with pytest.raises(TitleColumnError, match=r"no such column.*'name', 'Job Title'"):
             find("Beruf", name=NAMES, **{"Job Title": ROLES})
 
+    def test_a_column_that_is_context_or_label_already_is_told_apart_from_a_missing_one(
+        self,
+    ) -> None:
+        frame = pl.LazyFrame({"name": NAMES, "Role": ROLES})
+        with pytest.raises(TitleColumnError, match="'role': this column is read as context or"):
+            find_title_column(frame, ["name", "Role"], "role", where="x.csv", others=["Role"])
+
     def test_two_columns_that_only_signs_tell_apart_are_an_error(self) -> None:
         with pytest.raises(TitleColumnError, match="2 columns are called so"):
             find("JOB TITLE", job_title=ROLES, **{"Job-Title": ROLES})

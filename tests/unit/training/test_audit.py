@@ -98,6 +98,26 @@ class TestTheRanking:
         report = run([*CLEAN, ("Kite Head, Grand", "zoo"), ("Grand Head, Kite", "zoo")])
         assert report.by_sign["near-twin"] == 0
 
+    def test_only_titles_of_the_same_context_or_of_none_are_near_twins(self) -> None:
+        head, turned = "Grand Head, Kite Repairs", "Kite Repairs - Grand Head"
+        rows = [
+            (head, "a shed", "zoo"),
+            (turned, "a shed", "museum"),
+            (turned, "the zoo of the long and winding name", "museum"),
+            (head, "the museum of the long and winding name", "zoo"),
+            ("Moss Owner, First", "the museum of the long and winding name", "zoo"),
+            ("First Fern Taster", "the museum of the long and winding name", "museum"),
+            *((title, None, place) for title, place in CLEAN),
+        ]
+        schema = ["title", "team", "label"]
+        pl.DataFrame(rows, schema=schema, orient="row").write_csv("teams.csv")
+        report = run(CLEAN, data=(Path("teams.csv"),), context=("team",))
+        # Neither other contexts, nor titles that only a long context makes alike.
+        assert report.by_sign["near-twin"] == 2
+        assert "the near-twin 'Kite Repairs - Grand Head | a shed'" in str(
+            listed()[f"{head} | a shed"]["why"]
+        )
+
     def test_every_title_that_contradicts_itself_is_named_with_its_counts_and_rows(self) -> None:
         titles = [f"{thing} Tickler" for thing in THINGS[:12]]
         rows = [(t, label) for t in titles for label in ("zoo", "museum", "zoo")]

@@ -230,5 +230,22 @@ def test_contradicting_titles_in_a_context_are_shown_with_it(
     assert "as 'moss head | the owner of the shed'" in text
 
 
+def test_the_report_slices_by_the_title_and_compares_with_a_linear_model_of_titles(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    tinymodel.titles_in_context().write_csv(tmp_path / "teams.csv")
+    settings = make_settings(
+        tmp_path / "model", data=(tmp_path / "teams.csv",), context=("team",), epochs=1
+    )
+    numbers = json.loads((train.train(settings).work / "report.json").read_text())
+    rows = {(s["group"], s["name"]): s["rows"] for s in numbers["slices"]}
+    # Every title has two words and no separator, whatever its team.
+    assert rows["words", "2"] == rows["a separator: & / , |", "no"] == numbers["headline"]["rows"]
+    assert [model["name"] for model in numbers["models"]] == [
+        "model",
+        "a linear model, titles alone",
+    ]
+
+
 def test_a_model_trained_without_context_says_so(trained: Trained) -> None:
     assert not ModelFolder(trained[0]).manifest.context
