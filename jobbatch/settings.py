@@ -48,6 +48,7 @@ class TrainSettings:
         context: columns that tell more of a title, such as department or company.
         label_columns: columns that hold a label each; empty: found by their headers.
         delimiter: splits the cells of the label columns into several labels, if given.
+        encoding: of `data` and `unlabelled` where they are delimited text; none: UTF-8.
         model_type: a fine-tuned encoder; the classic model, one linear classifier per label over
             character n-grams, which has no base, epochs or rates; or distilled: an encoder that
             an ensemble of both teaches with the `unlabelled` titles.
@@ -72,6 +73,7 @@ class TrainSettings:
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
+    encoding: str | None = None
     model_type: Literal["encoder", "classic", "distilled"] = "encoder"
     base: str | None = None
     epochs: int = 12
@@ -100,6 +102,7 @@ class PretrainSettings:
 
     Attributes:
         titles: a table of titles; labels are not needed.
+        encoding: of `titles` where they are delimited text; none: UTF-8.
         out: the folder of the base to make.
         base: as for training; none for the shipped weights.
         layers: of the base's to keep, evenly spaced; none: all.
@@ -108,6 +111,7 @@ class PretrainSettings:
 
     titles: Path
     out: Path
+    encoding: str | None = None
     base: str | None = None
     layers: int | None = None
     vocabulary_size: int = 8_192
@@ -134,6 +138,7 @@ class EvaluateSettings:
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
+    encoding: str | None = None
     model: str | None = None
     out: Path | None = None
     overwrite: bool = False
@@ -155,6 +160,7 @@ class AuditSettings:
     label_columns: tuple[str, ...] = ()
     delimiter: str | None = None
     sheet: str | None = None
+    encoding: str | None = None
     overwrite: bool = False
 
 

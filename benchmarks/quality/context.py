@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import subprocess
 import tempfile
 from collections import Counter
 from dataclasses import replace
@@ -33,7 +35,9 @@ from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import decide
 from jobbatch.training.examples import Titles
 from jobbatch.training.folder import versions
+from jobbatch.training.labelled_table import sha256
 from jobbatch.training.train import calibrate, encoder_options
+from jobbatch.weights import default_model
 
 DATA = Path(__file__).with_name("context.csv")
 CONTEXT = ("company", "department")
@@ -70,10 +74,12 @@ def main() -> None:
     right |= _right(alone, {RUNS[2]: alone.row_keys}, titles, rows, settings)
     unclear = _unclear(alone)[rows]
     content = {
-        "machine": f"{platform.machine()}, {platform.processor() or platform.system()}",
+        "commit": _commit(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": versions(LIBRARIES),
         "settings": {
             "base": options.base and Path(options.base).name,
+            "base_sha256": _fingerprint(options.base),
             "epochs": options.epochs,
             "learning_rate": options.learning_rate,
             "batch_size": settings.batch_size,
@@ -163,6 +169,19 @@ def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, f
     better, worse = int((first & ~second).sum()), int((second & ~first).sum())
     p = binomtest(better, max(better + worse, 1)).pvalue
     return {"only_with_context_right": better, "only_other_right": worse, "p": float(f"{p:.3g}")}
+
+
+def _commit() -> str | None:
+    answer = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _fingerprint(base: str | None) -> str | None:
+    """Return the sha256 of a base's weights; none: it is a name of the Hub."""
+    weights = (Path(base) if base else default_model()) / "model.safetensors"
+    return sha256(weights) if weights.is_file() else None
 
 
 def _parser() -> argparse.ArgumentParser:

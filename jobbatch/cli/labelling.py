@@ -14,6 +14,7 @@ import typer
 from jobbatch.cli.options import (
     Context,
     DeviceName,
+    Encoding,
     Json,
     Model,
     Overwrite,
@@ -33,7 +34,7 @@ def label(
     title_column: TitleColumn = None,
     context: Context = None,
     sheet: Sheet = None,
-    encoding: Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.")] = None,
+    encoding: Encoding = None,
     model: Model = None,
     device: DeviceName = None,
     threads: Threads = None,

@@ -20,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and warnings only.")]
 Model = Annotated[str | None, typer.Option(help="Model folder; the shipped model if left out.")]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of a spreadsheet.")]
+Encoding = Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.")]
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace the output.")]
 DeviceName = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if left out.")]

@@ -14,6 +14,7 @@ from jobbatch.cli.options import (
     Context,
     Delimiter,
     DeviceName,
+    Encoding,
     Json,
     LabelColumns,
     LabelledData,
@@ -41,6 +42,7 @@ def train(
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
+    encoding: Encoding = None,
     # Not `model`: JOBBATCH_MODEL names the folder that labels.
     model_type: Annotated[
         str | None, typer.Option("--model", help="encoder (default), classic or distilled.")
@@ -106,6 +108,7 @@ def evaluate(
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
+    encoding: Encoding = None,
     model: Model = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and report.json.")
@@ -137,6 +140,7 @@ def evaluate(
 def pretrain(
     titles: Annotated[Path, typer.Argument(help="Table of titles.", readable=False)],
     out: Annotated[Path, typer.Option(help="Folder of the base to make.")],
+    encoding: Encoding = None,
     base: Annotated[str | None, typer.Option(help="As for train.")] = None,
     layers: Annotated[int | None, typer.Option(help="Layers of the base to keep.")] = None,
     epochs: Annotated[int | None, typer.Option(help="1 if left out.")] = None,
@@ -175,6 +179,7 @@ def audit(
     label_columns: LabelColumns = None,
     delimiter: Delimiter = None,
     sheet: Sheet = None,
+    encoding: Encoding = None,
     overwrite: Overwrite = None,
     json: Json = False,
     quiet: Quiet = False,

@@ -105,6 +105,7 @@ def _next_command(settings: AuditSettings) -> str:
         "--label-columns": ",".join(settings.label_columns) or None,
         "--delimiter": settings.delimiter,
         "--sheet": settings.sheet,
+        "--encoding": settings.encoding,
         "--corrections": str(settings.out),
         "--out": "MODEL",
     }
@@ -124,4 +125,5 @@ def _as_training(settings: AuditSettings) -> TrainSettings:
         label_columns=settings.label_columns,
         delimiter=settings.delimiter,
         sheet=settings.sheet,
+        encoding=settings.encoding,
     )

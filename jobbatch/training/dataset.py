@@ -69,7 +69,7 @@ def load(settings: TrainSettings, workspace: Path) -> Dataset:
     ]
     unlabelled: tuple[str, ...] = ()
     if settings.unlabelled is not None:
-        unlabelled = labelled_table.read_keys(settings.unlabelled, normaliser)
+        unlabelled = labelled_table.read_keys(settings.unlabelled, normaliser, settings.encoding)
     corrected: Mapping[str, Labels] = {}
     if settings.corrections is not None:
         corrected = corrections.read(settings.corrections, normaliser, workspace)

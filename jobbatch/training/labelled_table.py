@@ -30,6 +30,7 @@ class Source:
 
     path: Path
     sheet: str | None = None
+    encoding: str | None = None
     title_column: str | None = None
     context: tuple[str, ...] = ()
     label_columns: tuple[str, ...] = ()
@@ -68,6 +69,7 @@ def sources(settings: TrainSettings | EvaluateSettings | AuditSettings) -> tuple
         Source(
             path=path,
             sheet=settings.sheet,
+            encoding=settings.encoding,
             title_column=settings.title_column,
             context=settings.context,
             label_columns=settings.label_columns,
@@ -90,7 +92,7 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
         source.path,
         sheet=source.sheet,
         title_column=source.title_column,
-        encoding=None,
+        encoding=source.encoding,
         workspace=workspace,
     )
     columns = find_label_columns(
@@ -120,14 +122,14 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
     )
 
 
-def read_keys(path: Path, normaliser: Normaliser) -> tuple[str, ...]:
+def read_keys(path: Path, normaliser: Normaliser, encoding: str | None = None) -> tuple[str, ...]:
     """Return the distinct keys of a table of titles, sorted.
 
     Raises:
         TitleColumnError, InputError: as `open_table` and `find_title_column`.
     """
     with tempfile.TemporaryDirectory() as workspace:
-        table = open_table(path, workspace=Path(workspace))
+        table = open_table(path, workspace=Path(workspace), encoding=encoding)
         title = find_title_column(table.frame, table.headers, None, where=str(path))
         keys = table.frame.select(normaliser.key(title).unique().sort()).collect().to_series()
     return tuple(key for key in keys if key)

@@ -89,7 +89,7 @@ def pretrain(settings: PretrainSettings, progress: Progress | None = None) -> Pr
         ModelError: if the base cannot be had or is unsafe.
     """
     check_target(settings.out, overwrite=settings.overwrite)
-    keys = labelled_table.read_keys(settings.titles, Normaliser())
+    keys = labelled_table.read_keys(settings.titles, Normaliser(), settings.encoding)
     own = labelled_table.read_keys(labelled_table.OWN_TITLES, Normaliser())
     if not keys:
         raise UsageError(f"{settings.titles} has no titles")

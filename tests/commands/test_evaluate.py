@@ -114,3 +114,12 @@ def test_titles_that_the_model_was_trained_on_are_said_to_flatter_it(
     write_manifest(model, Manifest(**(fields | {"data": {"old-name.csv": sha256(labelled)}})))
     ran = command("evaluate", labelled, "--delimiter=;", "--model", model)
     assert "it was trained on labelled.csv: this flatters it" in ran.err
+
+
+def test_a_table_that_is_not_utf_8_is_read_in_the_encoding_named(command: Command) -> None:
+    Path("people.csv").write_text("title,label\nMo\u00f6s Owner,Owner\n", encoding="latin-1")
+    ran = command("evaluate", "people.csv", "--json")
+    assert ran.code == 10
+    assert "--encoding latin-1" in ran.err
+    ran = command("evaluate", "people.csv", "--encoding", "latin-1", "--json")
+    assert json.loads(ran.out)["headline"]["exact_match"]["value"] == 1.0

@@ -110,3 +110,8 @@ def test_every_target_of_make_that_is_named_exists() -> None:
 def test_the_changelog_names_every_command() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"`jobbatch {name}`" not in text] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_left_to_be_filled_in(document: Path) -> None:
+    assert re.findall(r"@[A-Z]+@", document.read_text(encoding="utf-8")) == []

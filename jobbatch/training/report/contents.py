@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from jobbatch.training.evaluation import Scored
 from jobbatch.training.report import figures, mistakes
 from jobbatch.training.report.curves import Curves, curves
-from jobbatch.training.report.figures import Headline, LabelEstimates, ModelFigures
+from jobbatch.training.report.figures import (
+    MOST_CONFIDENT,
+    RIGHT_MOST_CONFIDENT,
+    Headline,
+    LabelEstimates,
+    ModelFigures,
+)
 from jobbatch.training.report.intervals import Bootstrap, Estimate
 from jobbatch.training.report.mistakes import Confusion, Mistake
 from jobbatch.training.report.slices import SliceFigures, slices
@@ -75,6 +81,7 @@ class Report:
     def summary_lines(self) -> list[str]:
         """Return the report for a person, in a few lines."""
         top, about = self.headline, self.subject
+        surest = _text(top.exact_match_most_confident)
         lines = [f"{about.model} on {top.rows:,} labelled rows of {about.rows}"]
         if about.left_out:
             lines.append(f"left out: {about.left_out:,} rows without a title or without labels")
@@ -86,6 +93,7 @@ class Report:
             f"  macro-F1     {_text(top.macro_f1)}",
             f"  to review    {_text(top.review_share)}",
             f"  of the rest  {_text(top.exact_match_unreviewed)} right, {RIGHT_UNREVIEWED} wanted",
+            f"  surest {MOST_CONFIDENT:.0%}   {surest} right, {RIGHT_MOST_CONFIDENT} wanted",
         ]
         for label in self.per_label:
             f1 = _text(label.f1)

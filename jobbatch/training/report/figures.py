@@ -18,6 +18,9 @@ from jobbatch.training.tuning import RIGHT_UNREVIEWED
 
 MOST_CONFIDENT = 0.8
 """Share of the rows, the most confident ones, whose exact match stands in the headline."""
+RIGHT_MOST_CONFIDENT = 0.97
+"""Share of these rows that is to be right."""
+_LABELS_AT_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Headline:
         calibration_error_confidence: that of the confidence; the exact match it predicts.
         unreviewed_holds: whether the rows that are not marked for review are right as often as
             the flag is tuned for (`RIGHT_UNREVIEWED`); None: all are marked.
+        most_confident_holds: whether the most confident rows are right as often as wanted
+            (`RIGHT_MOST_CONFIDENT`); None: there are none.
     """
 
     rows: int
@@ -45,6 +50,7 @@ class Headline:
     calibration_error_labels: Estimate
     calibration_error_confidence: Estimate
     unreviewed_holds: bool | None
+    most_confident_holds: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,23 +102,22 @@ def measure(scored: Scored, bootstrap: Bootstrap) -> tuple[Headline, tuple[Label
         kept_right=kept & right,
         known=known,
         confidence_gaps=confidence_gaps,
-        label_gaps=np.hstack(
-            [calibration_gaps(p, t) for p, t in zip(decided.calibrated.T, scored.truth.T)]
-        ),
     )
-    gaps = np.abs(sums["label_gaps"].reshape(-1, len(scored.labels), BINS)).sum(axis=2) / n_rows
+    gaps = _label_gaps(scored, bootstrap)
     unreviewed = Estimate.of(ratio(sums["sure_right"], sums["sure"]))
+    confident = Estimate.of(ratio(sums["kept_right"], sums["kept"]))
     headline = Headline(
         rows=n_rows,
         **_averages(sums),
         review_share=Estimate.of(sums["review"] / n_rows),
         exact_match_unreviewed=unreviewed,
-        exact_match_most_confident=Estimate.of(ratio(sums["kept_right"], sums["kept"])),
+        exact_match_most_confident=confident,
         calibration_error_labels=Estimate.of(gaps.mean(axis=1)),
         calibration_error_confidence=Estimate.of(
             ratio(np.abs(sums["confidence_gaps"]).sum(axis=1), sums["known"])
         ),
-        unreviewed_holds=None if unreviewed.value is None else unreviewed.value >= RIGHT_UNREVIEWED,
+        unreviewed_holds=_reaches(unreviewed, RIGHT_UNREVIEWED),
+        most_confident_holds=_reaches(confident, RIGHT_MOST_CONFIDENT),
     )
     return headline, _per_label(scored.labels, sums, gaps)
 
@@ -151,6 +156,26 @@ def most_confident(
     chosen = np.zeros(confidence.size, np.bool_)
     chosen[np.argsort(-confidence, kind="stable")[: round(share * confidence.size)]] = True
     return chosen
+
+
+def _reaches(estimate: Estimate, wanted: float) -> bool | None:
+    return None if estimate.value is None else estimate.value >= wanted
+
+
+def _label_gaps(scored: Scored, bootstrap: Bootstrap) -> Draws:
+    """Return each label's calibration error, (1 + resamples, n_labels).
+
+    Some labels at a time: the bins of 300 labels on 100,000 rows would be 4 GB, and one by one
+    each label would draw the resamples anew.
+    """
+    pairs = list(zip(scored.decided.calibrated.T, scored.truth.T, strict=True))
+    parts = []
+    for start in range(0, len(pairs), _LABELS_AT_A_TIME):
+        some = pairs[start : start + _LABELS_AT_A_TIME]
+        gaps = np.hstack([calibration_gaps(p, t) for p, t in some])
+        drawn = bootstrap.sums(gaps=gaps)["gaps"].reshape(-1, len(some), BINS)
+        parts.append(np.abs(drawn).sum(axis=2) / len(scored.truth))
+    return np.hstack(parts)
 
 
 def _counts(truth: NDArray[np.bool_], hot: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

@@ -72,7 +72,7 @@ class Bootstrap:
         Returns:
             By name, float64 (1 + resamples,) or (1 + resamples, k).
         """
-        table = np.column_stack(list(statistics.values())).astype(np.float64)
+        table = np.column_stack(list(statistics.values())).astype(np.float64, copy=False)
         drawn = [table.sum(axis=0, keepdims=True), *(c @ table for c in self._counts())]
         widths = [s.shape[1] if s.ndim == 2 else 1 for s in statistics.values()]
         parts = np.split(np.concatenate(drawn), np.cumsum(widths)[:-1], axis=1)

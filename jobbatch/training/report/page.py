@@ -14,7 +14,7 @@ from jobbatch.tables.publish import publish_bytes
 from jobbatch.training.data_report import RARE
 from jobbatch.training.report import plots
 from jobbatch.training.report.contents import Report
-from jobbatch.training.report.figures import MOST_CONFIDENT
+from jobbatch.training.report.figures import MOST_CONFIDENT, RIGHT_MOST_CONFIDENT
 from jobbatch.training.report.intervals import COVERAGE, RESAMPLES, Estimate
 from jobbatch.training.tuning import RIGHT_UNREVIEWED
 from jobbatch.weights import MANIFEST
@@ -71,6 +71,7 @@ def render(report: Report) -> str:
         plots={name: Markup(svg) for name, svg in plots.draw(report).items()},  # noqa: S704
         wanted=RIGHT_UNREVIEWED,
         most_confident=MOST_CONFIDENT,
+        wanted_most_confident=RIGHT_MOST_CONFIDENT,
         rare=RARE,
         coverage=COVERAGE,
         resamples=RESAMPLES,

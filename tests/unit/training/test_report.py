@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.training import evaluation, report
+from jobbatch.training.calibration_figures import expected_calibration_error
 from jobbatch.training.evaluation import Decided, Scored
 from jobbatch.training.report import Report, Subject
 
@@ -128,6 +129,38 @@ def test_whether_the_mark_for_review_keeps_its_promise_is_said(
     made = report.build(rows, SUBJECT)
     assert made.headline.unreviewed_holds is holds
     assert (made.headline.exact_match_unreviewed.value is None) == (holds is None)
+
+
+@pytest.mark.parametrize(("n_wrong", "reached"), [(1, "at least"), (4, "less than")])
+def test_whether_the_surest_answers_are_right_often_enough_is_said(
+    n_wrong: int, reached: str
+) -> None:
+    right, wrong = ("soup cook", "cook", "cook", 0.9), ("x", "juggler", "cook", 0.95)
+    made = report.build(answers(*[right] * (100 - n_wrong), *[wrong] * n_wrong), SUBJECT)
+    assert made.headline.most_confident_holds is (reached == "at least")
+    assert any("surest 80%" in line and "0.97 wanted" in line for line in made.summary_lines())
+    words = " ".join(report.render(made).split())
+    assert f"rows {reached} 97 % are right" in words
+
+
+def test_calibration_errors_of_many_labels_are_the_same_as_of_each_by_itself() -> None:
+    random = np.random.default_rng(0)
+    truth, raw = random.random((60, 23)) < 0.3, random.random((60, 23))
+    names = tuple(f"label {i}" for i in range(23))
+    plain = Decisions(calibration=(Scaling(),) * 23, thresholds=(0.5,) * 23)
+    rows = Scored(
+        titles=("kite",) * 60,
+        tables=("a.csv",) * 60,
+        labels=names,
+        truth=truth,
+        decided=evaluation.decide(plain, raw, names),
+    )
+    got = [label.calibration_error.value for label in report.build(rows, SUBJECT).per_label]
+    wanted = [
+        expected_calibration_error(p, t)
+        for p, t in zip(rows.decided.calibrated.T, truth.T, strict=True)
+    ]
+    assert got == pytest.approx(wanted, abs=1e-6)
 
 
 def test_calibration_errors_are_of_what_has_a_confidence(five: Report) -> None:
