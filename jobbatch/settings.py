@@ -95,6 +95,9 @@ class TrainSettings:
     overwrite: bool = False
     resume: bool = False
 
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainSettings:
@@ -121,6 +124,21 @@ class PretrainSettings:
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+
+
+def _check_sizes(settings: TrainSettings | PretrainSettings) -> None:
+    faults = [
+        f"{name!r} is {size}, it must be 1 or more"
+        for name in ("epochs", "batch_size", "vocabulary_size", "layers")
+        if (size := getattr(settings, name)) is not None and size < 1
+    ]
+    if not 0 <= settings.seed < 2**32:
+        faults.append(f"'seed' is {settings.seed}, it must be 0 to {2**32 - 1}")
+    if faults:
+        raise ValueError("; ".join(faults))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

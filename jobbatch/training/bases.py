@@ -88,6 +88,14 @@ def open_base(base: str | None) -> Base:
     raise ModelError(f"--base {base}: there is no such folder")
 
 
+def trained_on(base: str | None) -> frozenset[str]:
+    """Return the sha256 of the files that a model folder was trained on; of other bases none."""
+    folder = default_model() if base is None else Path(base)
+    if base == MINILM or not (folder / MANIFEST).is_file():
+        return frozenset()
+    return frozenset(Manifest.from_json((folder / MANIFEST).read_bytes()).data.values())
+
+
 def _checked(name: str, read: Reader) -> Base:
     # In this order: nothing large is read, or downloaded, for a configuration that is refused.
     content = read("config.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation
 from jobbatch.training.scorer import About
@@ -23,13 +25,13 @@ also check the files against manifest.json, calibrate the probabilities and flag
 
 ## Figures
 
-On {rows:,} held-out rows ({distinct:,} distinct titles in all), whose titles it never saw:
+On {rows:,} held-out rows ({distinct:,} distinct titles in all){seen}:
 
 | micro-F1 | macro-F1 | exact match | precision | recall | ROC-AUC | marked for review |
 |--:|--:|--:|--:|--:|--:|--:|
 | {micro:.3f} | {macro:.3f} | {exact:.3f} | {precision:.3f} | {recall:.3f} | {auc} | {review:.0%} |
 
-| label | rows | precision | recall | F1 | ROC-AUC |
+{original}| label | rows | precision | recall | F1 | ROC-AUC |
 |---|--:|--:|--:|--:|--:|
 {table}
 
@@ -42,8 +44,27 @@ confidence. It says nothing about a person.
 """
 
 
-def text(name: str, about: About, data: Dataset, test: Evaluation, notes: str = "") -> str:
-    """Return the card of the model `name`, of the kind `about`; `notes` are taken over."""
+def text(
+    name: str,
+    about: About,
+    data: Dataset,
+    test: Evaluation,
+    *,
+    test_original: Evaluation | None = None,
+    seen_by_base: Sequence[str] = (),
+    notes: str = "",
+) -> str:
+    """Return the card of a model.
+
+    Args:
+        name: of the model.
+        about: its kind.
+        data: what it was trained on.
+        test: figures on the test part.
+        test_original: the same with the labels that the rows came with, where they differ.
+        seen_by_base: tables that the base was trained on already.
+        notes: Markdown that is taken over.
+    """
     rows = [
         f"| {f.label} | {f.support} | {_figure(f.precision)} | {_figure(f.recall)} | "
         f"{_figure(f.f1)} | {_figure(f.roc_auc)} |"
@@ -65,7 +86,22 @@ def text(name: str, about: About, data: Dataset, test: Evaluation, notes: str = 
         review=test.review_share,
         table="\n".join(rows),
         conflicts=data.report.conflicts,
+        seen=_seen(seen_by_base),
+        original="" if test_original is None else _original(test_original),
         notes=f"{notes.strip()}\n\n" if notes.strip() else "",
+    )
+
+
+def _seen(by_base: Sequence[str]) -> str:
+    if not by_base:
+        return ", whose titles it never saw"
+    return f". The base was trained on {', '.join(by_base)}: these figures are too good"
+
+
+def _original(test: Evaluation) -> str:
+    return (
+        f"With the labels that the rows came with: micro-F1 {test.micro_f1:.3f}, macro-F1 "
+        f"{test.macro_f1:.3f}, exact match {test.exact_match:.3f}.\n\n"
     )
 
 

@@ -84,14 +84,15 @@ class CharacterNgrams:
 
     def transform(self, keys: Sequence[str]) -> Any:
         """Return the features, a sparse float64 (n, n_ngrams) of rows of length one, or zero."""
-        return self._vectorizer.transform(self._texts(keys))
+        # scikit-learn refuses to transform no text at all.
+        return self._vectorizer.transform(self._texts(keys) or [""])[: len(keys)]
 
     def _texts(self, keys: Sequence[str]) -> list[str]:
         """Return each title's token ids as a text."""
         tokens = self._tokens.encode(keys)
         text = "".join(map(chr, (tokens.flat + _PRIVATE_USE).tolist()))
         ends = np.cumsum(tokens.lengths).tolist()
-        return [text[i:j] for i, j in zip([0, *ends[:-1]], ends, strict=True)]
+        return [text[i:j] for i, j in zip([0, *ends][:-1], ends, strict=True)]
 
 
 def _tokenizer(keys: Sequence[str]) -> bytes:

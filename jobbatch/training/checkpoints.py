@@ -75,8 +75,10 @@ def load(work: Path, epoch: int) -> Checkpoint:
 
 
 def clear(work: Path) -> None:
-    """Remove all checkpoints."""
-    for folder in [*work.glob("epoch-*"), *work.glob(".epoch-*")]:
+    """Remove all checkpoints, also those of a run's parts, which stand a folder deeper."""
+    for folder in [
+        f for p in ("epoch-*", ".epoch-*", "*/epoch-*", "*/.epoch-*") for f in work.glob(p)
+    ]:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -55,6 +55,7 @@ class DataReport:
         conflicts: keys whose rows contradict each other.
         examples: the first few of these.
         corrected: keys whose labels the corrections changed.
+        unmatched_corrections: corrections of titles that no table has.
     """
 
     tables: tuple[TableReport, ...]
@@ -65,6 +66,7 @@ class DataReport:
     conflicts: int
     examples: tuple[Conflict, ...]
     corrected: int = 0
+    unmatched_corrections: int = 0
 
 
 def table_report(table: LabelledTable) -> TableReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobbatch.errors import UsageError
@@ -13,7 +13,9 @@ from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.training import corrections, labelled_table
+from jobbatch.training.corrections import Corrections
 from jobbatch.training.data_report import EXAMPLES, RARE, Conflict, DataReport, table_report
+from jobbatch.training.label_columns import respelt, spellings
 from jobbatch.training.labelled_table import OWN_TITLES, LabelledTable, Labels
 
 
@@ -32,7 +34,7 @@ class Dataset:
         keys: the distinct keys, sorted; these are what is trained on.
         key_labels: the label set of each distinct key, corrected.
         unlabelled: the distinct keys of the titles without labels, less those in `keys`.
-        sha256: of each file read, by name.
+        sha256: of each file read, by name; a name that occurs again has its number behind it.
         report: what was found.
     """
 
@@ -59,23 +61,46 @@ def load(settings: TrainSettings, workspace: Path) -> Dataset:
 
     Raises:
         UsageError: if there are no label columns, fewer than two labels, or labels that the
-            package's own titles or the corrections do not go with.
+            package's own titles or the corrections do not go with, or no correction matches.
         TitleColumnError, InputError: as `open_table` and `find_title_column`.
     """
     normaliser = normaliser_of(settings)
+    sources = labelled_table.sources(settings)
+    others = [path for path in (settings.unlabelled, settings.corrections) if path is not None]
+    names = labelled_table.distinct_names(
+        [path.name for path in (*(s.path for s in sources), *others)]
+    )
     tables = [
-        labelled_table.read(source, normaliser, Path(tempfile.mkdtemp(dir=workspace)))
-        for source in labelled_table.sources(settings)
+        replace(
+            labelled_table.read(source, normaliser, Path(tempfile.mkdtemp(dir=workspace))), name=n
+        )
+        for source, n in zip(sources, names, strict=False)
+    ]
+    spelling = spellings(labels or () for table in tables for labels in table.labels)
+    tables = [
+        replace(t, labels=tuple(row and respelt(row, spelling) for row in t.labels)) for t in tables
     ]
     unlabelled: tuple[str, ...] = ()
     if settings.unlabelled is not None:
         unlabelled = labelled_table.read_keys(settings.unlabelled, normaliser, settings.encoding)
-    corrected: Mapping[str, Labels] = {}
+    corrected = corrections.NONE
     if settings.corrections is not None:
-        corrected = corrections.read(settings.corrections, normaliser, workspace)
-        tables += _labelled_after_all(settings, unlabelled, corrected)
-    known = _label_set(settings, tables, corrected)
-    return _dataset(known, normaliser, tables, unlabelled, corrected)
+        corrected = corrections.read(settings.corrections, normaliser, workspace, spelling)
+    sha256 = {table.name: table.sha256 for table in tables}
+    of_others = zip(others, names[len(sources) :], strict=True)
+    sha256 |= {name: labelled_table.sha256(path) for path, name in of_others}
+    if settings.unlabelled is not None:
+        name = names[len(sources)]
+        tables += corrected.labelled_after_all(tables, unlabelled, name, sha256[name])
+    labels = _label_set(settings, tables, corrected)
+    data = _dataset(labels, normaliser, tables, unlabelled, corrected, sha256)
+    if corrected.rows and data.report.unmatched_corrections == len(corrected.rows):
+        raise UsageError(
+            f"--corrections {settings.corrections}: none of its {len(corrected.rows):,} corrections "
+            "matches a title of the data. Are they of other data? Those by sha256 need the same "
+            "options for titles, too"
+        )
+    return data
 
 
 def normaliser_of(settings: TrainSettings) -> Normaliser:
@@ -108,31 +133,10 @@ def merge(
     return merged, tuple(conflicts)
 
 
-def _labelled_after_all(
-    settings: TrainSettings, unlabelled: Sequence[str], corrected: Mapping[str, Labels]
-) -> list[LabelledTable]:
-    """Return as a table those titles without labels that the corrections label."""
-    if settings.unlabelled is None or settings.corrections is None:
-        return []
-    found = [(k, corrected[d]) for k in unlabelled if (d := corrections.digest(k)) in corrected]
-    return [
-        LabelledTable(
-            name=settings.unlabelled.name,
-            title_column="",
-            label_columns=(settings.corrections.name,),
-            titles=tuple(key for key, _ in found),
-            keys=tuple(key for key, _ in found),
-            labels=tuple(labels for _, labels in found),
-            first_row=1,
-            sha256=labelled_table.sha256(settings.unlabelled),
-        )
-    ]
-
-
 def _label_set(
     settings: TrainSettings,
     tables: Sequence[LabelledTable],
-    corrected: Mapping[str, Labels],
+    corrected: Corrections,
 ) -> LabelSet:
     found = [
         labels for t in tables for k, labels in zip(t.keys, t.labels, strict=True) if k and labels
@@ -151,7 +155,9 @@ def _label_set(
             f"{where}: the package's own titles carry {', '.join(JOB_LEVELS)}, these data also "
             f"{', '.join(strange)}. Leave --own-titles out"
         )
-    unknown = sorted({n for labels in corrected.values() for n in labels if n not in known.names})
+    unknown = sorted(
+        {n for labels in corrected.by_digest.values() for n in labels if n not in known.names}
+    )
     if unknown:
         raise UsageError(
             f"{settings.corrections}: the corrections name labels that the data do not have: "
@@ -165,7 +171,8 @@ def _dataset(
     normaliser: Normaliser,
     tables: Sequence[LabelledTable],
     unlabelled: Sequence[str],
-    corrected: Mapping[str, Labels],
+    corrected: Corrections,
+    sha256: Mapping[str, str],
 ) -> Dataset:
     rows = [
         (key, tuple(n for n in known.names if n in labels), table.name, title, number)
@@ -176,8 +183,10 @@ def _dataset(
         if key and labels is not None
     ]
     merged, conflicts = merge([(key, labels) for key, labels, *_ in rows], known)
-    final = {key: corrections.apply(corrected, key, old) for key, old in merged.items()}
-    final = {key: tuple(n for n in known.names if n in new) for key, new in final.items()}
+    final: dict[str, Labels] = {}
+    for key, old in merged.items():
+        new = corrected.of(key)
+        final[key] = old if new is None else tuple(n for n in known.names if n in new)
     support = Counter(name for _, labels, *_ in rows for name in labels)
     report = DataReport(
         tables=tuple(map(table_report, tables)),
@@ -188,6 +197,7 @@ def _dataset(
         conflicts=len(conflicts),
         examples=conflicts[:EXAMPLES],
         corrected=sum(final[key] != old for key, old in merged.items()),
+        unmatched_corrections=corrected.unmatched(final),
     )
     return Dataset(
         labels=known,
@@ -200,6 +210,6 @@ def _dataset(
         keys=tuple(final),
         key_labels=tuple(final.values()),
         unlabelled=tuple(key for key in unlabelled if key not in final),
-        sha256={table.name: table.sha256 for table in tables},
+        sha256=sha256,
         report=report,
     )

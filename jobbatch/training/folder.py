@@ -46,13 +46,18 @@ class Contents:
     test_original: Evaluation | None
     fit: FitSummary
     notes: str
+    seen_by_base: tuple[str, ...] = ()
 
 
 def write(folder: Path, contents: Contents) -> None:
     """Fill the empty `folder`; its manifest comes last."""
     contents.scorer.save(folder)
     (folder / "decisions.json").write_bytes(contents.decisions.to_json())
-    metrics = {"test": asdict(contents.test), **contents.fit.metrics()}
+    metrics = {
+        "test": asdict(contents.test),
+        "seen_by_base": contents.seen_by_base,
+        **contents.fit.metrics(),
+    }
     if contents.test_original is not None:
         metrics["test_original"] = asdict(contents.test_original)
     (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
@@ -62,7 +67,9 @@ def write(folder: Path, contents: Contents) -> None:
         contents.scorer.about,
         contents.data,
         contents.test,
-        contents.notes,
+        test_original=contents.test_original,
+        seen_by_base=contents.seen_by_base,
+        notes=contents.notes,
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     write_manifest(folder, _manifest(contents))

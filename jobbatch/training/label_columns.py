@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -81,8 +81,8 @@ def read_labels(
 ) -> list[tuple[str, ...] | None]:
     """Return the distinct labels of each row, in the order of its cells; None where it has none.
 
-    Spellings that differ only in case are one label: the job level of that name, else the most
-    frequent one. A cell with `NO_LABEL` gives the empty tuple.
+    A cell with `NO_LABEL` gives the empty tuple, and so do explicit noes where no column of a
+    label says yes.
     """
     rows: list[list[str]] = [[] for _ in range(frame.height)]
     for name, header in zip(columns.names, columns.headers, strict=True):
@@ -91,9 +91,29 @@ def read_labels(
                 found.extend(_split(cell, delimiter))
             elif cell[0].lower() in _YES:
                 found.append(" ".join(header.split()))
-    spelling = _spellings(rows)
-    named = [tuple(dict.fromkeys(spelling[name.casefold()] for name in row)) for row in rows]
-    return [tuple(n for n in row if n != NO_LABEL) if row else None for row in named]
+            elif cell[0]:
+                found.append(NO_LABEL)
+    none = NO_LABEL.casefold()
+    return [
+        tuple(dict.fromkeys(n for n in row if n.casefold() != none)) if row else None
+        for row in rows
+    ]
+
+
+def spellings(rows: Iterable[Sequence[str]]) -> Mapping[str, str]:
+    """Return the one spelling of each label, by its folded case.
+
+    Spellings that differ only in case are one label: the job level of that name, else the most
+    frequent one.
+    """
+    counts = Counter(name for row in rows for name in row)
+    by_count = sorted(counts, key=lambda name: (counts[name], name))
+    return {name.casefold(): name for name in [*by_count, *JOB_LEVELS]}
+
+
+def respelt(labels: Sequence[str], spelling: Mapping[str, str]) -> tuple[str, ...]:
+    """Return distinct labels as `spelling` has them; those that it does not know stay."""
+    return tuple(dict.fromkeys(spelling.get(name.casefold(), name) for name in labels))
 
 
 def _columns(pairs: Sequence[tuple[str, str]], *, one_per_label: bool) -> LabelColumns:
@@ -121,9 +141,3 @@ def _texts(cells: pl.Series) -> list[list[str]]:
 def _split(cell: Sequence[str], delimiter: str | None) -> list[str]:
     parts = [part for text in cell for part in (text.split(delimiter) if delimiter else [text])]
     return [" ".join(part.split()) for part in parts if part.strip()]
-
-
-def _spellings(rows: Sequence[Sequence[str]]) -> dict[str, str]:
-    counts = Counter(name for row in rows for name in row)
-    by_count = sorted(counts, key=lambda name: (counts[name], name))
-    return {name.casefold(): name for name in [*by_count, *JOB_LEVELS, NO_LABEL]}

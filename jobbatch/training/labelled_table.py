@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -133,6 +135,16 @@ def read_keys(path: Path, normaliser: Normaliser, encoding: str | None = None) -
         title = find_title_column(table.frame, table.headers, None, where=str(path))
         keys = table.frame.select(normaliser.key(title).unique().sort()).collect().to_series()
     return tuple(key for key in keys if key)
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return names told apart: the second 'a.csv' becomes 'a.csv (2)'."""
+    seen = Counter[str]()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -92,7 +92,9 @@ class Loop:
         self._average = {n: p.detach().clone() for n, p in self._model.named_parameters()}
         self._best = self._average
         self._bf16 = has_fast_bf16(self.device)
-        self._identity = _identity(settings, self._train, validation)
+        self._identity = _identity(encoder, settings, self._train, validation)
+        if taught is not None:
+            self._identity += f"-{settings.epochs}"
 
     def epoch(self) -> EpochRecord | None:
         """Run one epoch; none if the loss is not finite."""
@@ -230,9 +232,9 @@ def _nested(moments: Mapping[str, torch.Tensor]) -> dict[int, dict[str, torch.Te
     return state
 
 
-def _identity(settings: TrainSettings, *parts: Examples) -> str:
+def _identity(encoder: Encoder, settings: TrainSettings, *parts: Examples) -> str:
     """Identify what the steps of a fit depend on; more epochs may be asked for when resuming."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(encoder.model.config.to_json_string().encode())
     for name in ("base", "batch_size", "learning_rate", "weight_decay", "seed"):
         digest.update(f"{name}={getattr(settings, name)!r}\n".encode())
     for part in parts:

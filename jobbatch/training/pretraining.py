@@ -20,6 +20,7 @@ from transformers import RobertaForMaskedLM
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
+from jobbatch.runs import exclusive
 from jobbatch.settings import PretrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.tokenizer import TokenIds
@@ -27,11 +28,12 @@ from jobbatch.training import encoder, labelled_table
 from jobbatch.training.devices import choose_device, has_fast_bf16
 from jobbatch.training.encoder import Encoder, EncoderOptions
 from jobbatch.training.examples import padded, shuffled_batches
-from jobbatch.training.staging import check_target, staged_folder
+from jobbatch.training.staging import check_target, recover, staged_folder
 
 MASKED_SHARE = 0.2
 """Share of the tokens to be guessed. Titles are short: with BERT's .15 many would have none."""
 WARMUP_STEPS = 200
+"""At most; a short training has a tenth of its steps."""
 REPORT_STEPS = 100
 """Steps between two reports of progress."""
 
@@ -84,11 +86,19 @@ def pretrain(settings: PretrainSettings, progress: Progress | None = None) -> Pr
 
     Raises:
         OutputError: if the output exists and may not be replaced.
+        LockedError: if another run is making it.
         UsageError: if the table has no titles, or training diverges.
         TitleColumnError, InputError: if the table cannot be read.
         ModelError: if the base cannot be had or is unsafe.
     """
     check_target(settings.out, overwrite=settings.overwrite)
+    settings.out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(settings.out):
+        recover(settings.out)
+        return _pretrain(settings, progress)
+
+
+def _pretrain(settings: PretrainSettings, progress: Progress | None) -> PretrainReport:
     keys = labelled_table.read_keys(settings.titles, Normaliser(), settings.encoding)
     own = labelled_table.read_keys(labelled_table.OWN_TITLES, Normaliser())
     if not keys:
@@ -102,7 +112,6 @@ def pretrain(settings: PretrainSettings, progress: Progress | None = None) -> Pr
     # The head is not written; two labels are the fewest that a network can be built for.
     network = encoder.build(options, LabelSet(("no", "yes")), own, settings.seed)
     last = _fit(network, network.tokens(keys), settings, progress)
-    settings.out.absolute().parent.mkdir(parents=True, exist_ok=True)
     with staged_folder(settings.out) as staged:
         network.save_body(staged)
     parameters = sum(p.numel() for p in network.model.parameters())
@@ -134,25 +143,24 @@ def _fit(
             group["lr"] = settings.learning_rate * _rate(step, len(batches))
         ids, attention = padded(tokens, rows, pad_id)
         masked, picked = mask(ids)
-        if not picked.any():
-            continue
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
-            hidden = model.roberta(
-                input_ids=masked.to(device), attention_mask=attention.to(device)
-            ).last_hidden_state
-            logits = model.lm_head(hidden[picked.to(device)])
-        loss = torch.nn.functional.cross_entropy(logits.float(), ids[picked].to(device))
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise UsageError(
-                f"the loss is not finite in step {step}: lower --learning-rate "
-                f"(now {settings.learning_rate:g})"
-            )
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % REPORT_STEPS == 0 or step == len(batches):
+        if picked.any():
+            with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device)):
+                hidden = model.roberta(
+                    input_ids=masked.to(device), attention_mask=attention.to(device)
+                ).last_hidden_state
+                logits = model.lm_head(hidden[picked.to(device)])
+            loss = torch.nn.functional.cross_entropy(logits.float(), ids[picked].to(device))
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise UsageError(
+                    f"the loss is not finite in step {step}: lower --learning-rate "
+                    f"(now {settings.learning_rate:g})"
+                )
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        if losses and (step % REPORT_STEPS == 0 or step == len(batches)):
             record = StepRecord(
                 step=step,
                 steps=len(batches),
@@ -169,7 +177,8 @@ def _fit(
 
 def _rate(step: int, steps: int) -> float:
     """Return the share of the peak learning rate: a short warm-up, then down to a twentieth."""
-    return min(1.0, step / WARMUP_STEPS) * max(0.05, 1 - step / steps)
+    warmup = max(1, min(WARMUP_STEPS, steps // 10))
+    return min(1.0, step / warmup) * max(0.05, 1 - step / steps)
 
 
 class Masking:

@@ -11,9 +11,12 @@ from pathlib import Path
 from jobbatch.errors import OutputError, WriteError
 from jobbatch.weights import MANIFEST
 
+_BASE = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+"""What `jobbatch pretrain` makes, which has no manifest."""
+
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Check that a model folder may be put at `target`.
+    """Check that a model folder or a base may be put at `target`.
 
     Raises:
         OutputError: if something is there that may not be replaced.
@@ -24,7 +27,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{target} exists. Name another folder, or pass --overwrite")
     # Replacing removes what is there, so it must be a model and not, say, a home folder.
     replaceable = target.is_dir() and not target.is_symlink()
-    if not replaceable or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
+    names = {path.name for path in target.iterdir()} if replaceable else set[str]()
+    if not replaceable or (names and MANIFEST not in names and names != _BASE):
         raise OutputError(f"{target} exists and is no model folder: it will not be replaced")
 
 

@@ -21,7 +21,16 @@ from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings import TrainSettings
 from jobbatch.titles import without_context
-from jobbatch.training import checkpoints, classic, dataset, evaluation, folder, models, tuning
+from jobbatch.training import (
+    bases,
+    checkpoints,
+    classic,
+    dataset,
+    evaluation,
+    folder,
+    models,
+    tuning,
+)
 from jobbatch.training import report as reports
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.encoder import EncoderOptions
@@ -82,6 +91,11 @@ def _train(
     progress: Progress | None,
     options: EncoderOptions | None,
 ) -> TrainReport:
+    if settings.model_type == "distilled" and not data.unlabelled:
+        raise UsageError(
+            f"--unlabelled {settings.unlabelled}: --model distilled finds no titles there to teach "
+            "with; they are blank, or all have labels already"
+        )
     notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
@@ -91,6 +105,8 @@ def _train(
     )
     work = work_folder(settings.out)
     options = options or encoder_options(settings, data)
+    if not settings.resume:
+        checkpoints.clear(work)
     fitted = models.fit(
         train, validation, data.labels, settings, options, work=work, progress=progress
     )
@@ -103,7 +119,12 @@ def _train(
         sizes=(parts.train.size, parts.validation.size, parts.test.size),
         fit=fitted.report,
         test=_figures(tested),
-        test_original=_figures(tested_original) if data.report.corrected else None,
+        test_original=(
+            None
+            if np.array_equal(tested.truth, tested_original.truth)
+            else _figures(tested_original)
+        ),
+        seen_by_base=_seen_by_base(data, settings, options),
         needs_export=settings.model_type != "classic",
     )
     with staged_folder(settings.out) as staged:
@@ -114,6 +135,7 @@ def _train(
             settings=settings,
             test=report.test,
             test_original=report.test_original,
+            seen_by_base=report.seen_by_base,
             fit=fitted.report,
             notes=notes,
         )
@@ -128,6 +150,16 @@ def _train(
     reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
     checkpoints.clear(work)
     return report
+
+
+def _seen_by_base(
+    data: Dataset, settings: TrainSettings, options: EncoderOptions
+) -> tuple[str, ...]:
+    """Return the labelled tables that the base was trained on already, test part and all."""
+    if settings.model_type == "classic":
+        return ()
+    seen = bases.trained_on(options.base)
+    return tuple(t.name for t in data.report.tables if data.sha256[t.name] in seen)
 
 
 def _notes(settings: TrainSettings) -> str:

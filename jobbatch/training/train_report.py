@@ -23,8 +23,11 @@ class TrainReport:
         data: what was read.
         sizes: distinct titles in the train, validation and test parts.
         fit: how the fit went.
-        test: figures on the rows of the test part, with their corrected labels.
-        test_original: the same with the labels they came with; none: nothing was corrected.
+        test: figures on the rows of the test part, with the labels of their titles, merged and
+            corrected.
+        test_original: the same with the labels that each row came with; none: they are the same.
+        seen_by_base: the tables that the base was trained on already, so that the test figures are
+            too good.
         needs_export: whether the folder is without an ONNX graph so far.
     """
 
@@ -35,6 +38,7 @@ class TrainReport:
     fit: FitSummary
     test: Evaluation
     test_original: Evaluation | None
+    seen_by_base: tuple[str, ...]
     needs_export: bool
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -59,6 +63,11 @@ class TrainReport:
             lines.append(
                 f"test, labels as they came: micro-F1 {self.test_original.micro_f1:.3f}, exact "
                 f"match {self.test_original.exact_match:.3f}"
+            )
+        if self.seen_by_base:
+            lines.append(
+                f"the base was trained on {', '.join(self.seen_by_base)}: the test figures are too "
+                "good; --base minilm gives honest ones"
             )
         return [
             *lines,
@@ -89,6 +98,8 @@ def _warnings(data: DataReport) -> list[str]:
         )
     if data.corrected:
         lines.append(f"{data.corrected:,} titles have corrected labels")
+    if data.unmatched_corrections:
+        lines.append(f"{data.unmatched_corrections:,} corrections match no title")
     if data.rare_labels:
         rare = ", ".join(f"{name} ({data.support[name]})" for name in data.rare_labels)
         lines.append(f"rare, hardly to be learned or measured (rows): {rare}")

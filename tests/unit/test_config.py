@@ -17,6 +17,7 @@ from jobbatch.settings import (
     JobSettings,
     LabelSettings,
     PredictSettings,
+    PretrainSettings,
     TrainSettings,
 )
 
@@ -195,6 +196,15 @@ class TestTables:
         tables = {"job": {"command": "fly"}, "label": 3, "more": {}}
         with pytest.raises(UsageError, match=r"'more'.*'job': .*'fly'.*'label': 3 is not a table"):
             from_mapping(JobSettings, tables, where="job.toml")
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("epochs", 0), ("batch_size", 0), ("vocabulary_size", 0), ("layers", 0), ("seed", 2**32)],
+    )
+    def test_sizes_that_cannot_be_are_refused(self, name: str, value: int) -> None:
+        for schema, needed in ((TrainSettings, {}), (PretrainSettings, {"titles": "t.csv"})):
+            with pytest.raises(UsageError, match=f"'{name}' is {value}, it must be"):
+                from_mapping(schema, {"out": "model", **needed, name: value}, where="here")
 
     @pytest.mark.parametrize("cron", ["", "* * * *", "0 2 * * * *", "@daily"])
     def test_a_cron_line_has_five_fields(self, cron: str) -> None:

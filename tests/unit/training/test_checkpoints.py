@@ -60,7 +60,9 @@ def test_no_pickle_is_written(tmp_path: Path) -> None:
 
 def test_clearing_leaves_other_files(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, checkpoint(1), keep=1)
+    checkpoints.save(tmp_path / "teacher", checkpoint(1), keep=1)
     (tmp_path / "tensorboard").mkdir()
     checkpoints.clear(tmp_path)
-    assert names(tmp_path) == ["tensorboard"]
+    assert names(tmp_path) == ["teacher", "tensorboard"]
+    assert checkpoints.latest(tmp_path / "teacher") is None
     assert checkpoints.latest(tmp_path) is None

@@ -53,6 +53,14 @@ def test_a_column_per_label_holds_flags(tmp_path: Path) -> None:
     assert data.row_labels == (("Manager",), ("Director",), ("Director", "Manager"))
 
 
+def test_explicit_noes_say_that_a_title_has_no_label(tmp_path: Path) -> None:
+    flags = {"Manager": ["1", "0", None, "0"], "Director": ["1", "false", None, None]}
+    titles = [f"{c} shed" for c in "wxyz"]
+    data = load(tmp_path, pl.DataFrame({"title": titles, **flags}))
+    assert data.row_labels == (("Director", "Manager"), (), ())
+    assert data.report.tables[0].unlabelled == 1
+
+
 def test_asked_flag_columns_may_have_any_name(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": ["x shed", "y shed"], "red": [1, 0], "blue": [1, 1]})
     data = load(tmp_path, frame, label_columns=("red", "Blue"))
@@ -185,6 +193,40 @@ def test_several_tables_become_one_data_set(tmp_path: Path) -> None:
     assert set(data.sha256) == {"one.csv", "two.csv"}
 
 
+def test_case_makes_no_new_label_across_tables(tmp_path: Path) -> None:
+    for name, labels in (
+        ("one", ["kite", "moss", "MANAGER"]),
+        ("two", ["Kite", "Kite", "MANAGER"]),
+    ):
+        frame = pl.DataFrame({"title": [f"{name} {c}" for c in "abc"], "label": labels})
+        frame.write_csv(tmp_path / f"{name}.csv")
+    files = (tmp_path / "one.csv", tmp_path / "two.csv")
+    data = dataset.load(TrainSettings(data=files, out=tmp_path / "out"), tmp_path)
+    assert data.labels.names == ("Kite", "Manager", "moss")
+    assert data.row_labels[0] == data.row_labels[3] == ("Kite",)
+
+
+def test_tables_of_one_name_are_told_apart_and_every_file_has_its_sha256(tmp_path: Path) -> None:
+    for folder, label in (("one", "a"), ("two", "b")):
+        (tmp_path / folder).mkdir()
+        frame = pl.DataFrame({"title": [f"{folder} shed"], "label": [label]})
+        frame.write_csv(tmp_path / folder / "data.csv")
+    pl.DataFrame({"title": ["tin whistle"]}).write_csv(tmp_path / "more.csv")
+    pl.DataFrame({"title": ["tin whistle"], "corrected labels": ["a"]}).write_csv(
+        tmp_path / "right.csv"
+    )
+    settings = TrainSettings(
+        data=(tmp_path / "one" / "data.csv", tmp_path / "two" / "data.csv"),
+        unlabelled=tmp_path / "more.csv",
+        corrections=tmp_path / "right.csv",
+        out=tmp_path / "out",
+    )
+    data = dataset.load(settings, tmp_path)
+    assert data.row_tables == ("data.csv", "data.csv (2)", "more.csv")
+    assert set(data.sha256) == {"data.csv", "data.csv (2)", "more.csv", "right.csv"}
+    assert len(set(data.sha256.values())) == 4
+
+
 def test_without_data_the_own_titles_are_read(tmp_path: Path) -> None:
     data = dataset.load(TrainSettings(out=tmp_path / "out"), tmp_path)
     assert data.labels.names == JOB_LEVELS
@@ -227,6 +269,36 @@ class TestCorrections:
         assert dict(zip(data.keys, data.key_labels, strict=True))["tin whistle"] == ("b",)
         assert data.unlabelled == ("glass whistle",)
 
+    def test_titles_that_have_labels_are_not_labelled_again(self, tmp_path: Path) -> None:
+        self.FRAME.select("title").write_csv(tmp_path / "more.csv")
+        table = {"title": ["kite shed"], "corrected labels": ["b"]}
+        data = self.corrected(tmp_path, table, unlabelled=tmp_path / "more.csv")
+        assert (data.report.rows, data.report.conflicts) == (2, 0)
+        assert data.key_labels == (("b",), ("b",))
+
+    def test_a_row_holds_for_its_sha256_and_for_its_title(self, tmp_path: Path) -> None:
+        table = {
+            "title": ["Kite 7 Shed", "", "moss shed"],
+            "sha256": ["0" * 64, digest("moss shed").upper(), ""],
+            "corrected labels": ["b", "a", "a"],
+        }
+        frame = pl.DataFrame({"title": ["Kite 7 Shed", "moss shed"], "label": ["a", "b"]})
+        pl.DataFrame(table).write_csv(tmp_path / "corrections.csv")
+        data = load(tmp_path, frame, corrections=tmp_path / "corrections.csv", remove_digits=True)
+        assert data.key_labels == (("b",), ("a",))
+        assert data.report.unmatched_corrections == 0
+
+    def test_corrections_of_other_titles_are_counted(self, tmp_path: Path) -> None:
+        table = {"title": ["kite shed", "tin shed"], "corrected labels": ["b", "a"]}
+        assert self.corrected(tmp_path, table).report.unmatched_corrections == 1
+
+    def test_a_label_with_a_semicolon_is_taken_whole(self, tmp_path: Path) -> None:
+        frame = self.FRAME.with_columns(label=pl.Series(["a; b", "c"]))
+        table = {"title": ["moss shed", "kite shed"], "corrected labels": ["A; b", "C"]}
+        pl.DataFrame(table).write_csv(tmp_path / "corrections.csv")
+        data = load(tmp_path, frame, corrections=tmp_path / "corrections.csv")
+        assert data.key_labels == (("c",), ("a; b",))
+
     def test_an_empty_correction_changes_nothing(self, tmp_path: Path) -> None:
         table = {"title": ["kite shed", "moss shed"], "corrected labels": ["", "a"]}
         assert self.corrected(tmp_path, table).key_labels == (("a",), ("a",))
@@ -237,6 +309,7 @@ class TestCorrections:
             ({"title": ["kite shed"], "label": ["a"]}, "need the column 'corrected labels'"),
             ({"name": ["kite shed"], "corrected labels": ["a"]}, "'title' or 'sha256'"),
             ({"title": ["kite shed"], "corrected labels": ["z"]}, "do not have: z"),
+            ({"title": ["tin shed"], "corrected labels": ["a"]}, "none of its 1 corrections"),
             ({"title": ["x y", "X y"], "corrected labels": ["a", "b"]}, "two corrections"),
         ],
     )

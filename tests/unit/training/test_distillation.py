@@ -46,6 +46,7 @@ def test_the_folder_says_how_the_student_was_made(settings: Callable[..., TrainS
     assert "teacher: kept epoch" in lines
     assert "student: kept epoch" in lines
     assert "7 titles labelled by the ensemble" in lines
+    assert not list(report.work.rglob("epoch-*"))
 
 
 def test_it_needs_titles_without_labels(settings: Callable[..., TrainSettings]) -> None:
@@ -53,6 +54,15 @@ def test_it_needs_titles_without_labels(settings: Callable[..., TrainSettings]) 
 
     with pytest.raises(UsageError, match="--unlabelled"):
         train(settings(unlabelled=None))
+
+
+def test_it_needs_titles_that_the_data_do_not_have(
+    settings: Callable[..., TrainSettings], labelled: Path
+) -> None:
+    from jobbatch.training.train import train
+
+    with pytest.raises(UsageError, match="no titles there to teach with"):
+        train(settings(unlabelled=labelled))
 
 
 def test_what_a_teacher_labelled_is_learned(tiny_base: Path) -> None:

@@ -113,6 +113,35 @@ def test_resuming_another_run_is_refused(
         fit(*parts(), other, work=tmp_path / "work")
 
 
+def test_resuming_with_another_network_is_refused(
+    parts: Callable[[], Parts], make_settings: MakeSettings, tiny_base: Path, tmp_path: Path
+) -> None:
+    _, train, validation = parts()
+    settings = make_settings(tmp_path / "out", epochs=1)
+    labels = LabelSet(tuple(map(str, range(train.targets.shape[1]))))
+
+    def network(n_layers: int) -> Encoder:
+        options = encoder.EncoderOptions(
+            base=str(tiny_base), n_layers=n_layers, prune_vocabulary=False
+        )
+        return encoder.build(options, labels, (), 0)
+
+    fit(network(2), train, validation, settings, work=tmp_path / "work")
+    with pytest.raises(UsageError, match="other data or settings"):
+        fit(network(1), train, validation, replace(settings, resume=True), work=tmp_path / "work")
+
+
+def test_the_epochs_of_a_taught_fit_are_part_of_it(
+    parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    network, train, validation = parts()
+    work = tmp_path / "work"
+    fit(network, train, validation, make_settings(work, epochs=1), taught=validation, work=work)
+    more = make_settings(work, epochs=2, resume=True)
+    with pytest.raises(UsageError, match="other data or settings"):
+        fit(parts()[0], train, validation, more, taught=validation, work=work)
+
+
 def test_the_seed_decides_everything(
     parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
 ) -> None:

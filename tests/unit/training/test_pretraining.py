@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobbatch.errors import OutputError, TitleColumnError, UsageError
+from jobbatch.errors import LockedError, OutputError, TitleColumnError, UsageError
+from jobbatch.runs import exclusive
 from jobbatch.settings import PretrainSettings
 from tests import tinymodel
 
@@ -64,6 +65,37 @@ def test_equal_settings_give_equal_bytes(tmp_path: Path, tiny_base: Path) -> Non
     for name in ("a", "b"):
         pretrain(settings(tmp_path, tiny_base, out=tmp_path / name, epochs=1, batch_size=63))
     assert tinymodel.contents(tmp_path / "a") == tinymodel.contents(tmp_path / "b")
+    pretrain(settings(tmp_path, tiny_base, out=tmp_path / "a", epochs=1, overwrite=True))
+    assert tinymodel.contents(tmp_path / "a") != tinymodel.contents(tmp_path / "b")
+
+
+@pytest.mark.usefixtures("titles")
+def test_two_runs_for_one_output_exclude_each_other(tmp_path: Path, tiny_base: Path) -> None:
+    from jobbatch.training.pretraining import pretrain
+
+    with exclusive(tmp_path / "base"), pytest.raises(LockedError):
+        pretrain(settings(tmp_path, tiny_base))
+
+
+@pytest.mark.usefixtures("titles")
+def test_a_last_step_without_hidden_tokens_is_reported_too(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from jobbatch.training import pretraining
+
+    calls = iter([pretraining.Masking.__call__] * 3)
+
+    def mask(self: pretraining.Masking, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        hide = next(calls, None)
+        return (ids, torch.zeros_like(ids).bool()) if hide is None else hide(self, ids)
+
+    monkeypatch.setattr(
+        pretraining, "Masking", type("Mask", (pretraining.Masking,), {"__call__": mask})
+    )
+    report = pretraining.pretrain(settings(tmp_path, tiny_base, epochs=1))
+    assert report.last.step == report.last.steps == 4
 
 
 @pytest.mark.usefixtures("titles")

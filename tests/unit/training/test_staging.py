@@ -72,6 +72,17 @@ def test_an_existing_folder_needs_overwrite(tmp_path: Path) -> None:
         check_target(old, overwrite=False)
 
 
+def test_a_base_is_overwritten_unless_something_else_is_there(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (base / name).touch()
+    check_target(base, overwrite=True)
+    (base / "thesis.docx").touch()
+    with pytest.raises(OutputError, match="no model folder"):
+        check_target(base, overwrite=True)
+
+
 def test_only_a_model_is_overwritten(tmp_path: Path) -> None:
     make(tmp_path / "model", "old")
     (tmp_path / "file").write_text("")

@@ -151,6 +151,37 @@ def test_contradictions_are_in_the_report(
     assert "Rare (1)" in text
 
 
+def test_rows_are_measured_by_their_own_labels_too_where_their_titles_contradict_themselves(
+    make_settings: MakeSettings, tmp_path: Path, labelled: Path
+) -> None:
+    frame = pl.read_csv(labelled)
+    other = frame.with_columns(pl.lit("Manager").alias("Column 1"))
+    pl.concat([frame, frame, other]).write_csv(tmp_path / "more.csv")
+    settings = make_settings(tmp_path / "out", data=(tmp_path / "more.csv",), epochs=1)
+    report = train.train(settings)
+    assert report.data.corrected == 0
+    assert report.test_original is not None
+    assert report.test_original.exact_match != report.test.exact_match
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert f"came with: micro-F1 {report.test_original.micro_f1:.3f}" in card
+
+
+def test_a_base_that_was_trained_on_the_data_is_named(
+    trained: Trained, make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    assert trained[1].seen_by_base == ()
+    assert "whose titles it never saw" in (trained[0] / "README.md").read_text()
+    out = tmp_path / "again"
+    report = train.train(make_settings(out, base=str(trained[0]), epochs=1))
+    assert report.seen_by_base == ("labelled.csv",)
+    text = "\n".join(report.summary_lines())
+    assert "the base was trained on labelled.csv: the test figures are too good" in text
+    card = (out / "README.md").read_text()
+    assert "The base was trained on labelled.csv: these figures are too good" in card
+    assert "never saw" not in card
+    assert json.loads((out / "metrics.json").read_text())["seen_by_base"] == ["labelled.csv"]
+
+
 def test_the_checkpoints_are_gone_and_the_logs_stay(trained: Trained) -> None:
     names = {path.name for path in trained[1].work.iterdir()}
     assert names == {"report.html", "report.json", "tensorboard"}
