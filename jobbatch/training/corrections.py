@@ -45,11 +45,16 @@ class Corrections:
 
     def of(self, key: str) -> Labels | None:
         """Return the corrected labels of a key; a title's correction holds in every context."""
-        return self.by_digest.get(digest(key), self.by_digest.get(digest(without_context(key))))
+        if not self.by_digest:  # saves hashing every title of a large table
+            return None
+        exact, title = self.by_digest.get(digest(key)), without_context(key)
+        return exact if exact is not None or title == key else self.by_digest.get(digest(title))
 
     def unmatched(self, keys: Iterable[str]) -> int:
         """Return how many corrections hold for none of `keys`."""
-        known = {digest(k) for key in keys for k in (key, without_context(key))}
+        if not self.rows:
+            return 0
+        known = {digest(k) for key in keys for k in {key, without_context(key)}}
         return sum(row.isdisjoint(known) for row in self.rows)
 
     def labelled_after_all(

@@ -97,16 +97,10 @@ def distil(
 
     def fit(seed: int, part: str, taught: Examples | None) -> tuple[Encoder, FitReport]:
         network = encoder.build(options, labels, train.keys, seed)
-        report = fitting.fit(
-            network,
-            Examples(tokens=network.tokens(train.keys), targets=train.targets),
-            Examples(tokens=network.tokens(validation.keys), targets=validation.targets),
-            settings,
-            taught=taught,
-            work=None if work is None else work / part,
-            progress=progress,
+        folder = None if work is None else work / part
+        report = fitting.fit_titles(
+            network, train, validation, settings, taught=taught, work=folder, progress=progress
         )
-        encoder.round_for_storage(network.model)
         return network, report
 
     linear = classic.fit(train.keys, train.targets, labels, settings.seed, search=False)

@@ -16,8 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 from jobbatch.errors import UsageError
 from jobbatch.settings import TrainSettings
 from jobbatch.training import checkpoints
-from jobbatch.training.encoder import Encoder
-from jobbatch.training.examples import Examples
+from jobbatch.training.encoder import Encoder, round_for_storage
+from jobbatch.training.examples import Examples, Titles
 from jobbatch.training.loop import EpochRecord, Loop
 
 LOGS = "tensorboard"
@@ -89,6 +89,30 @@ def fit(
             progress(record)
     loop.keep_best()
     return FitReport(best_epoch=loop.best_epoch, stopped=stopped, epochs=tuple(loop.history))
+
+
+def fit_titles(
+    network: Encoder,
+    train: Titles,
+    validation: Titles,
+    settings: TrainSettings,
+    *,
+    taught: Examples | None = None,
+    work: Path | None = None,
+    progress: Progress | None = None,
+) -> FitReport:
+    """Fine-tune as `fit` does, from titles; the weights end rounded as they will be stored."""
+    report = fit(
+        network,
+        Examples(tokens=network.tokens(train.keys), targets=train.targets),
+        Examples(tokens=network.tokens(validation.keys), targets=validation.targets),
+        settings,
+        taught=taught,
+        work=work,
+        progress=progress,
+    )
+    round_for_storage(network.model)
+    return report
 
 
 def _start(loop: Loop, work: Path, *, resume: bool) -> None:

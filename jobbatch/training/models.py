@@ -11,7 +11,7 @@ from jobbatch.settings import TrainSettings
 from jobbatch.training import classic, encoder, fitting
 from jobbatch.training.distillation import distil
 from jobbatch.training.encoder import EncoderOptions
-from jobbatch.training.examples import Examples, Titles
+from jobbatch.training.examples import Titles
 from jobbatch.training.fitting import Progress
 from jobbatch.training.scorer import FitSummary, TitleScorer
 
@@ -51,8 +51,8 @@ def check(settings: TrainSettings) -> None:
     if any(given.values()):
         options = ", ".join(name for name, there in given.items() if there)
         raise UsageError(
-            "--model classic has no base, works on the CPU and reads titles alone: leave out "
-            f"{options}, or train an encoder (--model encoder)"
+            f"--model classic has no base and works on the CPU: leave out {options}, or train an "
+            "encoder (--model encoder)"
         )
 
 
@@ -88,10 +88,5 @@ def fit(
         made = classic.fit(train.keys, train.targets, labels, settings.seed)
         return Fitted(scorer=made, report=made.report)
     network = encoder.build(options, labels, train.keys, settings.seed)
-    parts = (
-        Examples(tokens=network.tokens(train.keys), targets=train.targets),
-        Examples(tokens=network.tokens(validation.keys), targets=validation.targets),
-    )
-    report = fitting.fit(network, *parts, settings, work=work, progress=progress)
-    encoder.round_for_storage(network.model)
+    report = fitting.fit_titles(network, train, validation, settings, work=work, progress=progress)
     return Fitted(scorer=network, report=report)

@@ -146,7 +146,7 @@ def _train(
     others = {}
     if settings.model_type != "classic":
         name = "a linear model, titles alone" if settings.context else "a linear model"
-        others[name] = _linear(train, data, _keys(data, parts.test))
+        others[name] = _linear(train, data.labels, tested.titles)
     reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
     checkpoints.clear(work)
     return report
@@ -193,7 +193,8 @@ def score(
     scorer: TitleScorer, chosen: Decisions, data: Dataset, keys: Sequence[str]
 ) -> tuple[Scored, Scored]:
     """Return all rows whose key is among `keys`, answered, with corrected and original labels."""
-    rows = _rows(data, keys)
+    held = set(keys)
+    rows = [i for i, key in enumerate(data.row_keys) if key in held]
     of_rows = [data.row_keys[i] for i in rows]
     labels = data.labels.names
     original = Scored(
@@ -208,16 +209,11 @@ def score(
     return replace(original, truth=truth), original
 
 
-def _rows(data: Dataset, keys: Sequence[str]) -> list[int]:
-    held = set(keys)
-    return [i for i, key in enumerate(data.row_keys) if key in held]
-
-
-def _linear(train: Titles, data: Dataset, keys: Sequence[str]) -> NDArray[np.float64]:
-    """Return a linear model's probabilities for the rows of `keys`; it knows no context."""
+def _linear(train: Titles, labels: LabelSet, keys: Sequence[str]) -> NDArray[np.float64]:
+    """Return a linear model's probabilities for `keys`; it knows no context."""
     titles = [without_context(key) for key in train.keys]
-    linear = classic.fit(titles, train.targets, data.labels, search=False)
-    return linear.probabilities([without_context(data.row_keys[i]) for i in _rows(data, keys)])
+    linear = classic.fit(titles, train.targets, labels, search=False)
+    return linear.probabilities([without_context(key) for key in keys])
 
 
 def _figures(scored: Scored) -> Evaluation:
