@@ -36,31 +36,38 @@ class Scaling:
     intercept: float = 0.0
 
     @classmethod
-    def fit(cls, probabilities: NDArray[np.float64], hits: NDArray[np.bool_]) -> Scaling:
+    def fit(
+        cls,
+        probabilities: NDArray[np.float64],
+        hits: NDArray[np.bool_],
+        weights: NDArray[np.float64] | None = None,
+    ) -> Scaling:
         """Return the scaling of least log loss; the identity where there is only one outcome.
 
         Args:
             probabilities: float64 (n,), what the model said.
             hits: bool (n,), what was true.
+            weights: float64 (n,), what each counts, 1 on average; none: all the same.
         """
-        n_hits, n_misses = int(hits.sum()), int((~hits).sum())
-        if min(n_hits, n_misses) == 0:
+        if hits.all() or not hits.any():
             return cls()
+        counts = np.ones(len(hits)) if weights is None else weights
+        n_hits, n_misses = counts[hits].sum(), counts[~hits].sum()
         clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
         design = np.column_stack([np.log(clipped / (1 - clipped)), np.ones(len(clipped))])
         targets = np.where(hits, (n_hits + 1) / (n_hits + 2), 1 / (n_misses + 2))
-        weights = np.array([1.0, 0.0])
+        fit = np.array([1.0, 0.0])
         for _ in range(100):
-            fitted = 1 / (1 + np.exp(-design @ weights))
+            fitted = 1 / (1 + np.exp(-design @ fit))
             # The ridge keeps the step finite where the classes are separable.
-            hessian = design.T @ (design * (fitted * (1 - fitted))[:, None]) + 1e-3 * np.eye(2)
-            step = np.linalg.solve(
-                hessian, design.T @ (targets - fitted) - 1e-3 * (weights - [1, 0])
-            )
-            weights = weights + np.clip(step, -1, 1)
+            curvature = (counts * fitted * (1 - fitted))[:, None]
+            hessian = design.T @ (design * curvature) + 1e-3 * np.eye(2)
+            slope = design.T @ (counts * (targets - fitted)) - 1e-3 * (fit - [1, 0])
+            step = np.linalg.solve(hessian, slope)
+            fit = fit + np.clip(step, -1, 1)
             if np.abs(step).max() < 1e-9:
                 break
-        return cls(slope=round(float(weights[0]), 6), intercept=round(float(weights[1]), 6))
+        return cls(slope=round(float(fit[0]), 6), intercept=round(float(fit[1]), 6))
 
     def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scaled probabilities, float64, shaped as they are given."""

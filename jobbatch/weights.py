@@ -51,7 +51,7 @@ class Manifest:
     """The content of manifest.json; its own sha256 is added when written.
 
     Attributes:
-        context: the model was trained with context beside the titles.
+        context: columns that the model was taught to read beside the titles; empty: none.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Manifest:
     canaries: tuple[Canary, ...]
     files: Mapping[str, FileRecord]
     schema: int = SCHEMA
-    context: bool = False
+    context: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the file's content."""
@@ -86,6 +86,7 @@ class Manifest:
             if _digest(fields) != claimed or _dump(fields | {"sha256": claimed}) != content:
                 raise ModelError(f"{MANIFEST} was altered: its content does not match its sha256")
             fields["labels"] = tuple(fields["labels"])
+            fields["context"] = tuple(fields.get("context", ()))
             fields["normaliser"] = Normaliser(**fields["normaliser"])
             fields["files"] = {n: FileRecord(**record) for n, record in fields["files"].items()}
             fields["canaries"] = tuple(

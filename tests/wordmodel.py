@@ -39,7 +39,7 @@ def build(
     *,
     words: Mapping[str, str] = WORDS,
     bias: float = BIAS,
-    context: bool = False,
+    context: tuple[str, ...] = (),
 ) -> Path:
     """Make the model folder; with `context`, the words of the context count too."""
     vocabulary = [*SPECIAL, *words]

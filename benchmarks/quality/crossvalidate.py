@@ -47,6 +47,7 @@ from jobbatch.training import (
     splits,
     tuning,
 )
+from jobbatch.training import train as training
 from jobbatch.training.calibration_figures import expected_calibration_error
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.distillation import distil
@@ -54,7 +55,6 @@ from jobbatch.training.evaluation import Decided, decide, figures
 from jobbatch.training.examples import Titles
 from jobbatch.training.folder import versions
 from jobbatch.training.scorer import TitleScorer
-from jobbatch.training.train import encoder_options
 from jobbatch.weights import ModelFolder, write_manifest
 
 HERE = Path(__file__).parent
@@ -169,7 +169,7 @@ def _fold(run: Run, number: int) -> Outcome:
     held = {sheet_keys[i] for i in folds[number]}
     rest = np.array([i for key, i in index.items() if key not in held])
     train, validation = (
-        _titles(data, targets, rest[part])
+        training.titles(data, rest[part])
         for part in splits.stratified_split(
             [data.keys[i] for i in rest], targets[rest], HELD_OUT, run.seed
         )
@@ -177,7 +177,7 @@ def _fold(run: Run, number: int) -> Outcome:
     challenge, opened = _challenge(data), _open_titles(data)
     hidden = {*challenge.keys, *opened.keys}
     others = tuple(key for key in data.unlabelled if key not in hidden)
-    options = replace(encoder_options(run.settings, data), other_keys=others)
+    options = replace(training.encoder_options(run.settings, data), other_keys=others)
     made = distil(train, validation, data.labels, run.settings, options)
     rows = np.array([i for i in sheet if data.row_keys[i] in held])
     keys = [data.row_keys[i] for i in rows]
@@ -187,7 +187,7 @@ def _fold(run: Run, number: int) -> Outcome:
     def measure(name: str, scorer: TitleScorer, chosen: Decisions | None = None) -> Decisions:
         if chosen is None:
             said = scorer.probabilities(validation.keys)
-            chosen = tuning.tune(said, validation.targets, LABELS, LABELS)
+            chosen = tuning.tune(said, validation.targets, LABELS, LABELS, validation.weights)
         answers[name] = decide(chosen, scorer.probabilities(keys), LABELS)
         for where, titles in (("challenge", challenge), ("opened", opened)):
             said = scorer.probabilities(titles.keys)
@@ -225,10 +225,6 @@ def _fold(run: Run, number: int) -> Outcome:
         opened=others_hot["opened"],
         seconds=round(time.monotonic() - started, 1),
     )
-
-
-def _titles(data: Dataset, targets: Hot, part: NDArray[np.intp]) -> Titles:
-    return Titles(keys=[data.keys[i] for i in part], targets=targets[part])
 
 
 def _original_labels(data: Dataset, sheet: NDArray[np.intp], without: set[str]) -> Titles:
@@ -290,12 +286,12 @@ def _seed_procedure(run: Run, held: set[int], data: Dataset) -> Decided:
     targets = own.labels.encode(own.key_labels)
     rest = np.array([i for i, key in enumerate(own.keys) if key not in taken])
     train, validation = (
-        _titles(own, targets, rest[part])
+        training.titles(own, rest[part])
         for part in splits.stratified_split(
             [own.keys[i] for i in rest], targets[rest], HELD_OUT, run.seed
         )
     )
-    fitted = models.fit(train, validation, own.labels, plain, encoder_options(plain, own))
+    fitted = models.fit(train, validation, own.labels, plain, training.encoder_options(plain, own))
     keys = [own.row_keys[j] if (j := rows[i]) is not None else "" for i in sorted(held)]
     half = (0.5,) * len(LABELS)
     at_half = Decisions(

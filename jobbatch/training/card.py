@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jobbatch.settings import TrainSettings
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation
 from jobbatch.training.scorer import About
@@ -20,7 +21,7 @@ language: en
 Labels job titles, each with one or more of: {labels}.
 
 {sentence}. It reads
-titles normalised by jobbatch; use it through `jobbatch label` or `jobbatch.TitleModel`, which
+titles normalised by jobbatch{context}; use it through `jobbatch label` or `jobbatch.TitleModel`, which
 also check the files against manifest.json, calibrate the probabilities and flag unsure titles.
 
 ## Figures
@@ -45,7 +46,7 @@ confidence. It says nothing about a person.
 
 
 def text(
-    name: str,
+    settings: TrainSettings,
     about: About,
     data: Dataset,
     test: Evaluation,
@@ -57,7 +58,7 @@ def text(
     """Return the card of a model.
 
     Args:
-        name: of the model.
+        settings: what the model was made with; `out` names it.
         about: its kind.
         data: what it was trained on.
         test: figures on the test part.
@@ -71,7 +72,7 @@ def text(
         for f in test.per_label
     ]
     return _TEXT.format(
-        name=name,
+        name=settings.out.name,
         front_matter="\n".join(about.front_matter),
         sentence=about.sentence,
         labels=", ".join(data.labels.names),
@@ -86,10 +87,15 @@ def text(
         review=test.review_share,
         table="\n".join(rows),
         conflicts=data.report.conflicts,
+        context=_context(settings.context),
         seen=_seen(seen_by_base),
         original="" if test_original is None else _original(test_original),
         notes=f"{notes.strip()}\n\n" if notes.strip() else "",
     )
+
+
+def _context(columns: Sequence[str]) -> str:
+    return f", and beside them, where `--context` names it, {', '.join(columns)}" if columns else ""
 
 
 def _seen(by_base: Sequence[str]) -> str:

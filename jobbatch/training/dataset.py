@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.settings import TrainSettings
@@ -50,6 +53,15 @@ class Dataset:
     sha256: Mapping[str, str]
     report: DataReport
     unlabelled: tuple[str, ...] = field(default=(), repr=False)
+
+    def weights(self, keys: Sequence[str]) -> NDArray[np.float64]:
+        """Return what each key counts, float64 (n,): 1 on average, every table the same in all.
+
+        So that a long table of hard titles does not decide alone how sure a model is of others.
+        """
+        table = dict(zip(reversed(self.row_keys), reversed(self.row_tables), strict=True))
+        counts = Counter(table[key] for key in keys)
+        return np.array([len(keys) / len(counts) / counts[table[key]] for key in keys])
 
 
 def load(settings: TrainSettings, workspace: Path) -> Dataset:

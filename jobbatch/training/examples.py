@@ -24,10 +24,17 @@ _POOL = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Titles:
-    """Labelled titles: n distinct keys and their targets, bool (n, n_labels)."""
+    """Labelled titles.
+
+    Attributes:
+        keys: n distinct ones.
+        targets: bool (n, n_labels).
+        weights: float64 (n,), what each counts in calibration, 1 on average; none: all the same.
+    """
 
     keys: Sequence[str]
     targets: NDArray[np.bool_]
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

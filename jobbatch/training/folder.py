@@ -63,7 +63,7 @@ def write(folder: Path, contents: Contents) -> None:
     (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
     (folder / "train.toml").write_text(_toml(contents.settings), encoding="utf-8")
     text = card.text(
-        contents.settings.out.name,
+        contents.settings,
         contents.scorer.about,
         contents.data,
         contents.test,
@@ -99,7 +99,7 @@ def _manifest(contents: Contents) -> Manifest:
             for title, row in zip(CANARY_TITLES, scores.tolist(), strict=True)
         ),
         files={},
-        context=bool(contents.settings.context),
+        context=contents.settings.context,
     )
 
 

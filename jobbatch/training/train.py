@@ -99,10 +99,7 @@ def _train(
     notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
-    train, validation = (
-        Titles(keys=_keys(data, part), targets=targets[part])
-        for part in (parts.train, parts.validation)
-    )
+    train, validation = (titles(data, part) for part in (parts.train, parts.validation))
     work = work_folder(settings.out)
     options = options or encoder_options(settings, data)
     if not settings.resume:
@@ -119,11 +116,7 @@ def _train(
         sizes=(parts.train.size, parts.validation.size, parts.test.size),
         fit=fitted.report,
         test=_figures(tested),
-        test_original=(
-            None
-            if np.array_equal(tested.truth, tested_original.truth)
-            else _figures(tested_original)
-        ),
+        test_original=None if tested_original is None else _figures(tested_original),
         seen_by_base=_seen_by_base(data, settings, options),
         needs_export=settings.model_type != "classic",
     )
@@ -147,7 +140,8 @@ def _train(
     if settings.model_type != "classic":
         name = "a linear model, titles alone" if settings.context else "a linear model"
         others[name] = _linear(train, data.labels, tested.titles)
-    reports.write(work, reports.build(tested, subject, vocabulary=known, others=others))
+    made = reports.build(tested, subject, vocabulary=known, others=others, original=tested_original)
+    reports.write(work, made)
     checkpoints.clear(work)
     return report
 
@@ -171,6 +165,13 @@ def _notes(settings: TrainSettings) -> str:
         raise UsageError(f"--notes {settings.notes} cannot be read: {error}") from error
 
 
+def titles(data: Dataset, part: NDArray[np.intp]) -> Titles:
+    """Return the distinct titles of some indices, with their labels and weights."""
+    keys = _keys(data, part)
+    targets = data.labels.encode([data.key_labels[i] for i in part])
+    return Titles(keys=keys, targets=targets, weights=data.weights(keys))
+
+
 def encoder_options(settings: TrainSettings, data: Dataset) -> EncoderOptions:
     """Return what the settings say about the base."""
     return EncoderOptions(
@@ -186,13 +187,16 @@ def calibrate(scorer: TitleScorer, validation: Titles, labels: LabelSet) -> Deci
     """Return the decisions fitted on the validation part."""
     order = labels.names if set(labels.names) <= set(JOB_LEVELS) else ()
     scores = scorer.probabilities(validation.keys)
-    return tuning.tune(scores, validation.targets, labels.names, order)
+    return tuning.tune(scores, validation.targets, labels.names, order, validation.weights)
 
 
 def score(
     scorer: TitleScorer, chosen: Decisions, data: Dataset, keys: Sequence[str]
-) -> tuple[Scored, Scored]:
-    """Return all rows whose key is among `keys`, answered, with corrected and original labels."""
+) -> tuple[Scored, Scored | None]:
+    """Return all rows whose key is among `keys`, answered, with corrected and original labels.
+
+    The latter are none where no label was corrected.
+    """
     held = set(keys)
     rows = [i for i, key in enumerate(data.row_keys) if key in held]
     of_rows = [data.row_keys[i] for i in rows]
@@ -206,13 +210,14 @@ def score(
     )
     corrected = dict(zip(data.keys, data.key_labels, strict=True))
     truth = data.labels.encode([corrected[key] for key in of_rows])
-    return replace(original, truth=truth), original
+    changed = not np.array_equal(truth, original.truth)
+    return replace(original, truth=truth), original if changed else None
 
 
 def _linear(train: Titles, labels: LabelSet, keys: Sequence[str]) -> NDArray[np.float64]:
     """Return a linear model's probabilities for `keys`; it knows no context."""
-    titles = [without_context(key) for key in train.keys]
-    linear = classic.fit(titles, train.targets, labels, search=False)
+    known = [without_context(key) for key in train.keys]
+    linear = classic.fit(known, train.targets, labels, search=False)
     return linear.probabilities([without_context(key) for key in keys])
 
 

@@ -32,7 +32,7 @@ def people(tmp_path: Path) -> pl.DataFrame:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    return wordmodel.build(tmp_path / "with-context", context=True)
+    return wordmodel.build(tmp_path / "with-context", context=("company", "dept"))
 
 
 @pytest.fixture(params=[".csv", ".xlsx", ".parquet", ".jsonl"])

@@ -50,6 +50,7 @@ class Report:
         subject: the model and the rows.
         headline: figures on all rows.
         per_label: figures of each label.
+        original: figures with the labels that the rows came with, where corrections changed some.
         models: the model beside others, if there are any.
         slices: figures on parts of the rows.
         curves: what is plotted.
@@ -60,6 +61,7 @@ class Report:
     subject: Subject
     headline: Headline
     per_label: tuple[LabelEstimates, ...]
+    original: ModelFigures | None
     models: tuple[ModelFigures, ...]
     slices: tuple[SliceFigures, ...]
     curves: Curves
@@ -107,6 +109,7 @@ def build(
     *,
     vocabulary: frozenset[str] | None = None,
     others: Mapping[str, NDArray[np.float64]] | None = None,
+    original: Scored | None = None,
 ) -> Report:
     """Return the report on rows and a model's answers to them.
 
@@ -115,6 +118,7 @@ def build(
         subject: what they are.
         vocabulary: the words of the titles trained on (`slices.words`), to tell rows with others.
         others: other models' probabilities for the rows, float64 (n, n_labels), by name.
+        original: the same rows with the labels that they came with; none: they are the same.
     """
     bootstrap = Bootstrap(len(scored.truth))
     headline, per_label = figures.measure(scored, bootstrap)
@@ -122,6 +126,7 @@ def build(
         subject=subject,
         headline=headline,
         per_label=per_label,
+        original=None if original is None else figures.of_model(original, subject.model, bootstrap),
         models=figures.compare(scored, subject.model, others, bootstrap) if others else (),
         slices=slices(scored, bootstrap, vocabulary),
         curves=curves(scored),

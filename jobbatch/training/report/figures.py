@@ -143,10 +143,18 @@ def compare(
         other: decide(plain, probabilities, scored.labels).hot
         for other, probabilities in others.items()
     }
-    return tuple(
-        ModelFigures(name=model, **_averages(bootstrap.sums(**_counts(scored.truth, hot))))
-        for model, hot in sets.items()
-    )
+    return tuple(_of_sets(model, scored.truth, hot, bootstrap) for model, hot in sets.items())
+
+
+def of_model(scored: Scored, name: str, bootstrap: Bootstrap) -> ModelFigures:
+    """Return the figures of one model's answers."""
+    return _of_sets(name, scored.truth, scored.decided.hot, bootstrap)
+
+
+def _of_sets(
+    name: str, truth: NDArray[np.bool_], hot: NDArray[np.bool_], bootstrap: Bootstrap
+) -> ModelFigures:
+    return ModelFigures(name=name, **_averages(bootstrap.sums(**_counts(truth, hot))))
 
 
 def most_confident(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from jobbatch.titles import without_context
 from jobbatch.training.evaluation import Scored
+from jobbatch.training.report import languages
 from jobbatch.training.report.intervals import Bootstrap, Estimate, ratio
 
 _SEPARATORS = frozenset("&/,|")
@@ -77,7 +78,9 @@ def _slices(
     n_labels = scored.truth.sum(axis=1)
     for name, mask in (("none", n_labels == 0), ("one", n_labels == 1), ("several", n_labels > 1)):
         yield "true labels", name, mask
-    yield from _both("letters beyond ASCII", map(_is_foreign, titles))
+    spoken = np.array(languages.guess(titles))
+    for language in np.unique(spoken):
+        yield "language, guessed", str(language), spoken == language
     yield from _both("a separator: & / , |", (not _SEPARATORS.isdisjoint(t) for t in titles))
     if vocabulary is not None:
         unseen = (not words([title]) <= vocabulary for title in titles)
@@ -95,7 +98,3 @@ def _both(group: str, mask: Iterable[bool]) -> Iterator[tuple[str, str, NDArray[
 
 def _words(title: str) -> list[str]:
     return [word for word in title.split() if any(c.isalnum() for c in word)]
-
-
-def _is_foreign(title: str) -> bool:
-    return any(c.isalpha() and not c.isascii() for c in title)

@@ -193,6 +193,18 @@ def test_several_tables_become_one_data_set(tmp_path: Path) -> None:
     assert set(data.sha256) == {"one.csv", "two.csv"}
 
 
+def test_every_table_counts_the_same_however_long_it_is(tmp_path: Path) -> None:
+    long, short = tmp_path / "long.csv", tmp_path / "short.csv"
+    long.write_text("title,label\n" + "".join(f"{c} shed,red\n" for c in "abcdef"))
+    short.write_text("title,label\na shed,red\ng shed,blue\nh shed,blue\n")
+    settings = TrainSettings(data=(long, short), out=tmp_path / "out")
+    data = dataset.load(settings, tmp_path)
+    # 'a shed' is the long table's, which comes first.
+    weights = dict(zip(data.keys, data.weights(data.keys).tolist(), strict=True))
+    assert weights == {f"{c} shed": 8 / 2 / 6 for c in "abcdef"} | {"g shed": 2.0, "h shed": 2.0}
+    assert data.weights(["b shed", "c shed"]).tolist() == [1.0, 1.0]
+
+
 def test_case_makes_no_new_label_across_tables(tmp_path: Path) -> None:
     for name, labels in (
         ("one", ["kite", "moss", "MANAGER"]),

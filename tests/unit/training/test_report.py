@@ -187,15 +187,14 @@ def test_a_label_that_does_not_occur_has_no_figures() -> None:
 
 def test_the_rows_are_sliced_by_what_their_titles_look_like() -> None:
     made = report.build(FIVE, SUBJECT, vocabulary=report.words(["soup & pie", "cook baker x"]))
-    found = {(s.group, s.name): (s.rows, s.exact_match.value) for s in made.slices}
+    of_other = [s for s in made.slices if s.group != "language, guessed"]
+    found = {(s.group, s.name): (s.rows, s.exact_match.value) for s in of_other}
     assert found == {
         ("words", "1"): (1, 0.0),
         ("words", "2"): (2, 1.0),
         ("words", "3"): (2, 0.0),
         ("true labels", "one"): (3, pytest.approx(2 / 3, abs=1e-6)),
         ("true labels", "several"): (2, 0.0),
-        ("letters beyond ASCII", "yes"): (1, 0.0),
-        ("letters beyond ASCII", "no"): (4, 0.5),
         ("a separator: & / , |", "yes"): (2, 0.0),
         ("a separator: & / , |", "no"): (3, pytest.approx(2 / 3, abs=1e-6)),
         ("a word never seen in training", "yes"): (2, 0.0),
@@ -205,6 +204,38 @@ def test_the_rows_are_sliced_by_what_their_titles_look_like() -> None:
     }
     f1 = {(s.group, s.name): s.micro_f1.value for s in made.slices}
     assert f1["true labels", "several"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_the_rows_are_sliced_by_the_language_of_their_titles() -> None:
+    made = report.build(
+        answers(
+            ("senior baker of wedding cakes", "baker", "baker", 0.9),
+            ("verantwortlicher für küche und bäckerei", "cook", "cook", 0.9),
+            ("cuisinière et chargée de la pâtisserie", "cook", "baker", 0.9),
+            ("leitende köchin der großküche", "cook", "cook", 0.9),
+            ("123", "", "cook", 0.9),
+        ),
+        SUBJECT,
+    )
+    found = {s.name: (s.rows, s.exact_match.value) for s in made.slices if "language" in s.group}
+    assert found == {
+        "English": (1, 1.0),
+        "German": (2, 1.0),
+        "French": (1, 0.0),
+        "Unclear": (1, 0.0),
+    }
+
+
+def test_corrected_labels_stand_beside_those_that_the_rows_came_with() -> None:
+    corrected = answers(("cook", "cook", "cook", 0.9), ("baker", "baker", "baker", 0.9))
+    original = answers(("cook", "baker", "cook", 0.9), ("baker", "baker", "baker", 0.9))
+    made = report.build(corrected, SUBJECT, original=original)
+    assert made.headline.exact_match.value == 1.0
+    assert made.original is not None
+    assert made.original.exact_match.value == 0.5
+    page = report.render(made)
+    assert "Corrected labels count here" in page
+    assert "Corrected labels count here" not in report.render(report.build(corrected, SUBJECT))
 
 
 def test_confusions_are_counted_and_shown_by_their_surest_title(five: Report) -> None:

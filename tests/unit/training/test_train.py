@@ -228,7 +228,9 @@ def test_a_model_trained_with_context_reads_it_and_does_without(
         tmp_path / "model", data=(tmp_path / "teams.csv",), context=("team",), epochs=20
     )
     report = train.train(replace(settings, patience=20))
-    assert ModelFolder(tmp_path / "model").manifest.context
+    assert ModelFolder(tmp_path / "model").manifest.context == ("team",)
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "beside them, where `--context` names it, team;" in card
     assert "55 distinct titles" in report.summary_lines()[0]
     assert report.test.exact_match > 0.9  # titles alone would leave half of them wrong
 

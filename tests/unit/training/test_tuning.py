@@ -65,3 +65,20 @@ def test_a_model_that_is_never_right_has_everything_reviewed() -> None:
     said = np.tile([0.9, 0.1, 0.1], (50, 1))
     decisions = tune(said, np.tile([False, True, False], (50, 1)), ABC)
     assert decisions.answers(said, ABC)["needs_review"].all()
+
+
+def test_a_title_counts_as_much_as_its_weight() -> None:
+    rng = np.random.default_rng(4)
+    hard = np.arange(4_000) < 3_000
+    said = np.column_stack([rng.uniform(0.5, 1, 4_000), np.full(4_000, 0.01), np.full(4_000, 0.01)])
+    true = np.where(hard, said[:, 0] - 0.25, np.minimum(said[:, 0] + 0.2, 1))
+    first = rng.uniform(size=4_000) < true
+    targets = np.column_stack([first, ~first, np.zeros(4_000, np.bool_)])
+    alike = tune(said, targets, ABC)
+    easy = tune(said, targets, ABC, weights=np.where(hard, 0.01, 3.97))
+    unmarked = [(~d.answers(said, ABC)["needs_review"]).mean() for d in (alike, easy)]
+    assert unmarked[1] > unmarked[0] + 0.3
+    assert tune(said[~hard], targets[~hard], ABC).review_below == pytest.approx(
+        easy.review_below, abs=0.03
+    )
+    assert tune(said, targets, ABC, weights=np.ones(4_000)) == alike
