@@ -90,8 +90,8 @@ class Labeller:
         return self._decide(keyed, self.model.score(_to_score(keyed).to_list()))
 
     def _decide(self, keyed: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
-        joined = keyed.lazy().join(scored.lazy(), on="key", how="left", maintain_order="left")
-        return self.model.decisions.apply(joined.drop("key"), self.model.labels.names).collect()
+        joined = keyed.join(scored, on="key", how="left", maintain_order="left")
+        return self.model.decisions.apply(joined.drop("key"), self.model.labels.names)
 
 
 def _judged(keyed: pl.DataFrame) -> pl.DataFrame:

@@ -46,19 +46,22 @@ class ScoreStore:
         self._schema = schema(n_labels)
 
     def known(self, keys: pl.Series | None = None) -> pl.DataFrame:
-        """Return the scores of `keys` that are known, or all, one row a key.
+        """Return the scores of `keys` that are known, or all, one row a key, in any order.
 
-        Memory grows with the keys asked for and the largest part, not with the store.
+        Memory grows with the keys asked for, not with the store.
         """
-        wanted = keys.rename("key").to_frame() if keys is not None else None
-        frames = []
-        for part in self._parts():
-            frame = self._read(part)
-            if frame is not None:
-                frames.append(frame if wanted is None else frame.join(wanted, on="key", how="semi"))
-        if not frames:
+        sound = [part for part in self._parts() if self._is_sound(part)]
+        if not sound:
             return pl.DataFrame(schema=self._schema)
-        return pl.concat(frames).unique("key", keep="first", maintain_order=True)
+        frame = pl.scan_parquet(sound, glob=False)
+        if keys is not None:
+            wanted = keys.rename("key").to_frame().lazy()
+            frame = frame.join(wanted, on="key", how="semi", maintain_order="left")
+        known = frame.collect(engine="streaming")
+        # Two runs at a time may have scored the same titles; looking for it costs less than `unique`.
+        if known["key"].n_unique() < known.height:
+            return known.unique("key", keep="first", maintain_order=True)
+        return known
 
     def commit(self, scores: pl.DataFrame) -> None:
         """Add a chunk of scores; afterwards it survives a crash of the machine.
@@ -88,13 +91,13 @@ class ScoreStore:
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet")) if self.folder.is_dir() else []
 
-    def _read(self, part: Path) -> pl.DataFrame | None:
-        content = part.read_bytes()
-        if hashlib.sha256(content).hexdigest() != part.stem:
+    def _is_sound(self, part: Path) -> bool:
+        with part.open("rb") as file:
+            sound = hashlib.file_digest(file, "sha256").hexdigest() == part.stem
+        if not sound:
             logger.warning("the cached scores %s are damaged; scoring those titles again", part)
             part.unlink(missing_ok=True)
-            return None
-        return pl.read_parquet(content)
+        return sound
 
 
 def _write_error(error: OSError) -> WriteError:

@@ -98,7 +98,7 @@ class Normaliser:
         if self.expand:
             text = _expand(text)
         if self.remove_stop_words:
-            text = _replace_words(text, dict.fromkeys(lexicon().stop_words, ""))
+            text = _replaced(text, dict.fromkeys(lexicon().stop_words, ""))
         if self.expand and self.remove_stop_words:
             text = _expand(text)  # a stop word may have stood within a phrase
         return text
@@ -138,7 +138,7 @@ def is_title(key: pl.Expr) -> pl.Expr:
 
 def _clean(text: pl.Expr, *, remove_digits: bool) -> pl.Expr:
     """Lower-case and reduce punctuation to the separators & / , ( ) with spaces around them."""
-    text = text.str.normalize("NFKC").str.to_lowercase().str.normalize("NFKC")
+    text = _lower_case(text)
     text = text.str.replace_all(r"&(?:amp|#38);", "&").str.replace_all(r"&(?:nbsp|#160);", " ")
     text = _join_initials(text)
     text = text.str.replace_all(r"['\u2019\u02bc]+s\b", "s")
@@ -150,6 +150,13 @@ def _clean(text: pl.Expr, *, remove_digits: bool) -> pl.Expr:
     return _collapse(text.str.replace_all(r"([&/,()])", " ${1} "))
 
 
+def _lower_case(text: pl.Expr) -> pl.Expr:
+    """Return the text in lower case and in Unicode's form NFKC, which ASCII always has."""
+    beyond = pl.when(text.str.contains(r"[^\x00-\x7f]")).then(text)
+    folded = beyond.str.normalize("NFKC").str.to_lowercase().str.normalize("NFKC")
+    return pl.coalesce(folded, text.str.to_lowercase())
+
+
 def _join_initials(text: pl.Expr) -> pl.Expr:
     """Turn 'v.p.' into 'vp' and 'c.e.o.' into 'ceo', up to five letters."""
     more = r"(?:\.(\p{L})\b)?"
@@ -157,20 +164,22 @@ def _join_initials(text: pl.Expr) -> pl.Expr:
 
 
 def _expand(text: pl.Expr) -> pl.Expr:
-    return _replace_words(_replace_phrases(text, lexicon().phrases), lexicon().words)
+    return _replaced(text, lexicon().phrases, lexicon().words)
 
 
-def _replace_phrases(text: pl.Expr, phrases: Mapping[str, str]) -> pl.Expr:
-    # Every space doubled, so that two phrases side by side do not share one.
+def _replaced(text: pl.Expr, *lists: Mapping[str, str]) -> pl.Expr:
+    """Replace whole words and phrases, of one list after the other."""
+    # Every space doubled, so that two of them side by side do not share one.
     padded = pl.format("  {}  ", text.str.replace_all(" ", "  ", literal=True))
-    old = [f" {phrase.replace(' ', '  ')} " for phrase in phrases]
-    new = [f" {plain.replace(' ', '  ')} " for plain in phrases.values()]
-    return _collapse(padded.str.replace_many(old, new, leftmost=True))
+    for words in lists:
+        old = [f" {_doubled(phrase)} " for phrase in words]
+        new = [f" {_doubled(plain)} " for plain in words.values()]
+        padded = padded.str.replace_many(old, new, leftmost=True)
+    return _collapse(padded)
 
 
-def _replace_words(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
-    tokens = text.str.split(" ").list.eval(pl.element().replace(words))
-    return _collapse(tokens.list.join(" "))
+def _doubled(phrase: str) -> str:
+    return phrase.replace(" ", "  ")
 
 
 def _collapse(text: pl.Expr) -> pl.Expr:

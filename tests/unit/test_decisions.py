@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobbatch import decisions as decisions_module
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.errors import ModelError
 
@@ -22,7 +23,7 @@ probability = st.floats(0, 1, width=32)
 triples = st.lists(st.tuples(probability, probability, probability), min_size=1, max_size=20)
 
 
-def scored(rows: Sequence[Sequence[float] | None], **columns: Sequence[object]) -> pl.LazyFrame:
+def scored(rows: Sequence[Sequence[float] | None], **columns: Sequence[object]) -> pl.DataFrame:
     given: dict[str, Sequence[object]] = {
         "probabilities": rows,
         "truncated": [False] * len(rows),
@@ -33,13 +34,13 @@ def scored(rows: Sequence[Sequence[float] | None], **columns: Sequence[object]) 
         "truncated": pl.Boolean,
         "unscored": pl.String,
     }
-    return pl.DataFrame(given | columns, schema_overrides=schema).lazy()
+    return pl.DataFrame(given | columns, schema_overrides=schema)
 
 
 def decide(
     decisions: Decisions, rows: Sequence[Sequence[float] | None], **columns: Sequence[object]
 ) -> pl.DataFrame:
-    return decisions.apply(scored(rows, **columns), ABC).collect()
+    return decisions.apply(scored(rows, **columns), ABC)
 
 
 class TestLabels:
@@ -104,6 +105,24 @@ class TestLabels:
         reasons = ["not a title", "no label above its threshold"]
         assert answers["review_reason"].to_list()[:2] == reasons
         assert answers["confidence"][0] == pytest.approx(0.8 * 0.9 * 0.71, abs=1e-4)
+
+    @given(st.data())
+    @settings(max_examples=30, deadline=None)
+    def test_any_number_of_labels_is_decided_alike(self, data: st.DataObject) -> None:
+        names = tuple(f"l{i}" for i in range(data.draw(st.sampled_from([1, 31, 32, 33, 70, 130]))))
+        row = st.lists(st.sampled_from([0.1, 0.9]), min_size=len(names), max_size=len(names))
+        rows = data.draw(st.lists(row, min_size=1, max_size=8))
+        plain = Decisions(calibration=(Scaling(),) * len(names), thresholds=(0.5,) * len(names))
+        answers = plain.answers(np.array(rows), names)
+        for said, labels in zip(rows, answers["labels"].to_list(), strict=True):
+            held = [n for n, p in zip(names, said, strict=True) if p > 0.5]
+            assert labels == (held or [names[0]])
+
+    def test_long_tables_are_decided_as_short_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = [(0.9, 0.1, 0.8), None, (0.2, 0.1, 0.29), (0.6, 0.6, 0.6), None]
+        whole = decide(PLAIN, rows)
+        monkeypatch.setattr(decisions_module, "_BLOCK_ROWS", 2)
+        assert decide(PLAIN, rows).equals(whole)
 
 
 class TestConfidence:
@@ -200,8 +219,7 @@ class TestScaling:
     def test_a_handful_of_titles_makes_no_certainty(self) -> None:
         said = np.array([0.1, 0.1, 0.9, 0.9])
         scaling = Scaling.fit(said, said > 0.5)
-        frame = pl.DataFrame({"p": said}).select(p=scaling.expression(pl.col("p")))
-        assert frame["p"].to_list() == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=0.01)
+        assert scaling.apply(said) == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=0.01)
 
     @given(st.lists(probability, min_size=1), st.floats(0.1, 3), st.floats(-3, 3))
     @settings(max_examples=60, deadline=None)
@@ -209,14 +227,13 @@ class TestScaling:
         self, said, slope: float, intercept: float
     ) -> None:
         scaling = Scaling(slope=slope, intercept=intercept)
-        frame = pl.DataFrame({"p": sorted(said)}).select(p=scaling.expression(pl.col("p")))
-        assert frame["p"].is_between(0, 1).all()
-        assert (frame["p"].diff().drop_nulls() >= 0).all()
+        scaled = scaling.apply(np.array(sorted(said)))
+        assert ((scaled >= 0) & (scaled <= 1)).all()
+        assert (np.diff(scaled) >= 0).all()
 
     def test_the_plain_scaling_changes_no_probability(self) -> None:
-        said = [0.0, 0.001, 0.5, 0.987, 1.0]
-        frame = pl.DataFrame({"p": said}).select(p=Scaling().expression(pl.col("p")))
-        assert frame["p"].to_list() == pytest.approx(said, abs=2e-6)
+        said = np.array([0.0, 0.001, 0.5, 0.987, 1.0])
+        assert Scaling().apply(said) == pytest.approx(said, abs=2e-6)
 
 
 class TestTheFile:
