@@ -189,6 +189,7 @@ def _publish(
                 metadata={
                     f"jobbatch.{k}": v for k, v in provenance.of_model(labeller.model).items()
                 },
+                n_rows=int(answers[_ROWS].sum()),
                 separator=table.separator if settings.input.suffix.lower() == ending else None,
             )
         except POLARS_ERRORS as error:

@@ -64,6 +64,7 @@ def write(
     *,
     headers: Sequence[str],
     metadata: Mapping[str, str],
+    n_rows: int,
     separator: str | None = None,
 ) -> None:
     """Write the frame's rows in order.
@@ -74,6 +75,7 @@ def write(
         ending: which format.
         headers: one per column, used where the format allows any header.
         metadata: goes into the file's own metadata, where the format has some.
+        n_rows: of the frame, which some formats state before the rows.
         separator: between fields of .csv.
     """
     if ending in _FLAT:
@@ -83,7 +85,7 @@ def write(
     elif ending in formats.DELIMITED:
         _write_delimited(frame, path, headers, "\t" if ending == ".tsv" else separator or ",")
     elif ending == ".xlsx":
-        write_workbook(frame, path, headers, metadata)
+        write_workbook(frame, path, headers, metadata, n_rows)
     elif ending in formats.JSON_LINES:
         frame.sink_ndjson(path, check_extension=False)
     else:

@@ -28,7 +28,15 @@ TYPED = sorted(set(WRITABLE) - {".csv", ".tsv", ".xlsx"})
 
 def write(frame: pl.DataFrame, path: Path, **options: str) -> Path:
     ending = path.suffix
-    sink.write(frame.lazy(), path, ending, headers=frame.columns, metadata={"who": "me"}, **options)
+    sink.write(
+        frame.lazy(),
+        path,
+        ending,
+        headers=frame.columns,
+        metadata={"who": "me"},
+        n_rows=frame.height,
+        **options,
+    )
     return path
 
 
@@ -56,10 +64,24 @@ class TestWriting:
     def test_headers_are_written_as_they_stood_even_blank_or_twice(self, tmp_path: Path) -> None:
         frame = pl.LazyFrame({"a": ["1"], "a_2": ["2"], "column_3": ["3"]})
         path = tmp_path / "a.csv"
-        sink.write(frame, path, ".csv", headers=["a", "a", ""], metadata={})
+        sink.write(
+            frame,
+            path,
+            ".csv",
+            headers=["a", "a", ""],
+            metadata={},
+            n_rows=frame.select(pl.len()).collect().item(),
+        )
         assert path.read_text() == "a,a,\n1,2,3\n"
         path = tmp_path / "a.xlsx"
-        sink.write(frame, path, ".xlsx", headers=["a", "a", ""], metadata={})
+        sink.write(
+            frame,
+            path,
+            ".xlsx",
+            headers=["a", "a", ""],
+            metadata={},
+            n_rows=frame.select(pl.len()).collect().item(),
+        )
         sheet = openpyxl.load_workbook(path).active
         assert [cell.value for cell in sheet[1]] == ["a", "a", ""]
 

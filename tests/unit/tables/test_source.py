@@ -47,6 +47,17 @@ def opened(tmp_path: Path) -> Callable[..., Table]:
     return write_and_open
 
 
+def write(frame: pl.DataFrame, path: Path) -> None:
+    sink.write(
+        frame.lazy(),
+        path,
+        path.suffix,
+        headers=frame.columns,
+        metadata={},
+        n_rows=frame.height,
+    )
+
+
 def opened_from(path: Path, tmp_path: Path, **options: str) -> Table:
     workspace = tmp_path / "workspace"
     workspace.mkdir(exist_ok=True)
@@ -88,7 +99,7 @@ class TestEveryFormat:
             {"a": self.TEXTS, "Job Title": ["nurse", None] * (len(self.TEXTS) // 2)}
         )
         path = tmp_path / f"a{ending}"
-        sink.write(frame.lazy(), path, ending, headers=frame.columns, metadata={})
+        write(frame, path)
         table = opened_from(path, tmp_path)
         assert table.headers == ("a", "Job Title")
         assert rows(table) == frame.rows()
@@ -97,7 +108,7 @@ class TestEveryFormat:
     def test_an_empty_text_is_told_from_no_text(self, tmp_path: Path, ending: str) -> None:
         frame = pl.DataFrame({"a": ["", None, "x"], "b": ["1", "2", None]})
         path = tmp_path / f"a{ending}"
-        sink.write(frame.lazy(), path, ending, headers=frame.columns, metadata={})
+        write(frame, path)
         assert rows(opened_from(path, tmp_path)) == frame.rows()
 
     @pytest.mark.parametrize("ending", WRITABLE)
@@ -108,7 +119,7 @@ class TestEveryFormat:
         folder.mkdir()
         path = folder / f"-year=2024 [x]*ü{ending}"
         frame = pl.DataFrame({"Job Title": ["nurse", "ceo"]})
-        sink.write(frame.lazy(), path, ending, headers=frame.columns, metadata={})
+        write(frame, path)
         assert rows(opened_from(path, tmp_path)) == frame.rows()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode elsewhere")
@@ -116,7 +127,7 @@ class TestEveryFormat:
     def test_a_file_name_that_is_not_utf_8_is_read_too(self, tmp_path: Path, ending: str) -> None:
         frame = pl.DataFrame({"Job Title": ["nurse", "ceo"]})
         plain = tmp_path / f"a{ending}"
-        sink.write(frame.lazy(), plain, ending, headers=frame.columns, metadata={})
+        write(frame, plain)
         odd = plain.rename(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff" + ending.encode()))
         assert rows(opened_from(odd, tmp_path)) == frame.rows()
 
