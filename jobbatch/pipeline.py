@@ -34,6 +34,8 @@ from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
 
 _ROWS = "__rows"
+_KEY = "__key"
+_ANSWER = "__answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def _texts(title: str, context: Sequence[str]) -> dict[str, pl.Expr]:
     """Return what an answer depends on, by the names that the labeller knows it under."""
     # Selectors, since pl.col takes '*' and '^...$' for patterns.
     cells = [context_cell(cs.by_name(name).as_expr()) for name in context]
-    return {TITLE: cs.by_name(title).as_expr()} | {
+    return {TITLE: cs.by_name(title).as_expr().cast(pl.String)} | {
         f"{CONTEXT}_{i}": cell for i, cell in enumerate(cells)
     }
 
@@ -167,16 +169,7 @@ def _publish(
     labeller: Labeller,
 ) -> RunManifest:
     added = _added_columns(settings, labeller)
-    prefixed = answers.select(*texts, pl.all().exclude(*texts).name.prefix(settings.prefix))
-    # Blank cells are titles too, so that they get their reason for review.
-    labelled = table.frame.join(
-        prefixed.select(*texts, *added).lazy(),
-        left_on=list(texts.values()),
-        right_on=list(texts),
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    ).select(cs.by_name(*table.frame.collect_schema().names(), *added))
+    labelled = _with_answers(table.frame, texts, answers, settings.prefix, added)
     ending = settings.output.suffix.lower()
     columns = labelled.collect_schema().names()
     with publish.staged(settings.output) as staged:
@@ -216,6 +209,38 @@ def _publish(
         # running it again needs no --overwrite.
         publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
     return manifest
+
+
+def _with_answers(
+    frame: pl.LazyFrame,
+    texts: Mapping[str, pl.Expr],
+    answers: pl.DataFrame,
+    prefix: str,
+    added: Sequence[str],
+) -> pl.LazyFrame:
+    """Return the table with the answers' columns at its end.
+
+    Each row finds its answer by the position of its key among an enumeration's categories: that
+    takes half the time of a join which keeps the order, and as little memory.
+    """
+    keyed = answers.select(
+        _row_key([pl.col(name) for name in texts]).alias(_KEY),
+        pl.all().exclude(*texts).name.prefix(prefix),
+    ).sort(pl.col(_KEY).is_null(), maintain_order=True)
+    keys = keyed[_KEY].drop_nulls()
+    # Blank cells are titles too, so that they get their reason for review.
+    position = _row_key(list(texts.values())).cast(pl.Enum(keys)).to_physical().fill_null(len(keys))
+    answer = pl.lit(keyed.select(added).to_struct()).gather(position)
+    # As an expression, unnest would gather once for every column.
+    return frame.with_columns(answer.alias(_ANSWER)).unnest(_ANSWER)
+
+
+def _row_key(texts: Sequence[pl.Expr]) -> pl.Expr:
+    """Return a text that tells apart what `texts` tell apart; null where there is one, and it is."""
+    if len(texts) == 1:
+        return texts[0]
+    sized = [pl.format("{}:{}", text.str.len_bytes(), text) for text in texts]
+    return pl.concat_str(cell.fill_null("") for cell in sized)
 
 
 def _check_unchanged(path: Path, before: FileState) -> None:
