@@ -57,7 +57,8 @@ class Labeller:
 
     def predict_keys(self, keys: Sequence[str]) -> pl.DataFrame:
         """Return a row per key, with the columns that `label` adds, as `predict` does."""
-        return self._predicted(_judged(pl.DataFrame({"key": keys}, schema={"key": pl.String})))
+        given = pl.LazyFrame({"key": keys}, schema={"key": pl.String})
+        return self._predicted(_judged(given).collect())
 
     def answers(self, distinct: pl.DataFrame, progress: Progress | None = None) -> pl.DataFrame:
         """Return the answers of distinct raw titles; scores go through the store.
@@ -68,9 +69,8 @@ class Labeller:
             progress: told after each scored chunk.
         """
         keyed = self._keyed(distinct)
-        keys = _to_score(keyed)
-        known = self.store.known(keys)
-        unknown = keys.filter(~keys.is_in(known["key"].implode())).to_list()
+        known = self.store.known(keyed["key"])
+        unknown = _to_score(keyed.join(known, on="key", how="anti")).to_list()
         scored = [known]
         done = 0
         for chunk in self.model.score_chunks(unknown):
@@ -84,7 +84,9 @@ class Labeller:
 
     def _keyed(self, distinct: pl.DataFrame) -> pl.DataFrame:
         context = [name for name in distinct.columns if name.startswith(CONTEXT)]
-        return _judged(distinct.with_columns(key=self.model.normaliser.key(TITLE, context)))
+        key = self.model.normaliser.key(TITLE, context)
+        # Unlike the in-memory engine, the streaming one has all cores work on one expression.
+        return _judged(distinct.lazy().with_columns(key=key)).collect(engine="streaming")
 
     def _predicted(self, keyed: pl.DataFrame) -> pl.DataFrame:
         return self._decide(keyed, self.model.score(_to_score(keyed).to_list()))
@@ -94,7 +96,7 @@ class Labeller:
         return self.model.decisions.apply(joined.drop("key"), self.model.labels.names)
 
 
-def _judged(keyed: pl.DataFrame) -> pl.DataFrame:
+def _judged(keyed: pl.LazyFrame) -> pl.LazyFrame:
     """Return the keys with the reason why they are not to be scored, if there is one."""
     key = pl.col("key")
     return keyed.with_columns(

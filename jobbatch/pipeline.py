@@ -35,7 +35,8 @@ from jobbatch.weights import resolve_model
 
 _ROWS = "__rows"
 _KEY = "__key"
-_ANSWER = "__answer"
+_KIND = "__kind"
+_FOUND = "__found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +221,9 @@ def _with_answers(
 ) -> pl.LazyFrame:
     """Return the table with the answers' columns at its end.
 
-    Each row finds its answer by the position of its key among an enumeration's categories: that
-    takes half the time of a join which keeps the order, and as little memory.
+    Each row finds its answer by the position of its key among an enumeration's categories, and
+    what few answers have in common by a second position: that takes a third of the time of a join
+    which keeps the order, and as little memory.
     """
     keyed = answers.select(
         _row_key([pl.col(name) for name in texts]).alias(_KEY),
@@ -230,9 +232,22 @@ def _with_answers(
     keys = keyed[_KEY].drop_nulls()
     # Blank cells are titles too, so that they get their reason for review.
     position = _row_key(list(texts.values())).cast(pl.Enum(keys)).to_physical().fill_null(len(keys))
-    answer = pl.lit(keyed.select(added).to_struct()).gather(position)
+    alike = cs.by_name(*added) - cs.numeric()
+    kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(_KIND)
+    on = kinds.columns[1:]
+    own = keyed.join(kinds, on=on, how="left", nulls_equal=True, maintain_order="left")
+    found = _gathered(frame, own.select(cs.by_name(_KIND, *added) & cs.numeric()), position)
+    return _gathered(found, kinds.select(on), pl.col(_KIND)).select(
+        cs.by_name(*frame.collect_schema().names(), *added)
+    )
+
+
+def _gathered(frame: pl.LazyFrame, rows: pl.DataFrame, position: pl.Expr) -> pl.LazyFrame:
+    """Return the frame and, beside it, the columns of `rows` at each row's position."""
     # As an expression, unnest would gather once for every column.
-    return frame.with_columns(answer.alias(_ANSWER)).unnest(_ANSWER)
+    return frame.with_columns(pl.lit(rows.to_struct()).gather(position).alias(_FOUND)).unnest(
+        _FOUND
+    )
 
 
 def _row_key(texts: Sequence[pl.Expr]) -> pl.Expr:

@@ -26,13 +26,21 @@ SEPARATOR = "\x1f"
 """Between a title's key and its context: a control character, which no normalised text can hold."""
 
 
+_SEPARATORS = ["&", "/", ",", "(", ")"]
+"""Signs that a key keeps."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """The word lists of lexicon.toml and a digest of the file."""
+    """The word lists of lexicon.toml and a digest of the file.
+
+    Attributes:
+        expansions: what phrases and words are replaced by, phrases first; words within what a
+            phrase is replaced by are replaced already.
+    """
 
     digest: str
-    phrases: Mapping[str, str]
-    words: Mapping[str, str]
+    expansions: Mapping[str, str]
     stop_words: tuple[str, ...]
     not_titles: tuple[str, ...]
 
@@ -42,10 +50,14 @@ def lexicon() -> Lexicon:
     """Return the lexicon shipped with the package."""
     content = files("jobbatch").joinpath("lexicon.toml").read_bytes()
     tables = tomllib.loads(content.decode())
+    words: dict[str, str] = tables["words"] | tables["misspellings"]
+    phrases = {
+        phrase: " ".join(words.get(word, word) for word in plain.split())
+        for phrase, plain in tables["phrases"].items()
+    }
     return Lexicon(
         digest=hashlib.sha256(content).hexdigest()[:8],
-        phrases=tables["phrases"],
-        words=tables["words"] | tables["misspellings"],
+        expansions=phrases | {w: plain for w, plain in words.items() if w not in phrases},
         stop_words=tuple(tables["stop_words"]),
         not_titles=tuple(tables["not_titles"]),
     )
@@ -132,7 +144,9 @@ def is_title(key: pl.Expr) -> pl.Expr:
 
     The context does not count.
     """
-    title = key.str.extract(rf"^([^{SEPARATOR}]*)")
+    # Cut off only where there is something to cut: most tables have no context.
+    with_context = pl.when(key.str.contains(SEPARATOR, literal=True)).then(key)
+    title = pl.coalesce(with_context.str.extract(rf"^([^{SEPARATOR}]*)"), key)
     return title.str.contains(r"\p{L}") & ~title.is_in(list(lexicon().not_titles))
 
 
@@ -147,7 +161,7 @@ def _clean(text: pl.Expr, *, remove_digits: bool) -> pl.Expr:
     text = text.str.replace_all(
         r"[^\p{L}\p{M}\p{N}&/,()]" if not remove_digits else r"[^\p{L}\p{M}&/,()]", " "
     )
-    return _collapse(text.str.replace_all(r"([&/,()])", " ${1} "))
+    return _collapse(text.str.replace_many(_SEPARATORS, [f" {sign} " for sign in _SEPARATORS]))
 
 
 def _lower_case(text: pl.Expr) -> pl.Expr:
@@ -164,18 +178,16 @@ def _join_initials(text: pl.Expr) -> pl.Expr:
 
 
 def _expand(text: pl.Expr) -> pl.Expr:
-    return _replaced(text, lexicon().phrases, lexicon().words)
+    return _replaced(text, lexicon().expansions)
 
 
-def _replaced(text: pl.Expr, *lists: Mapping[str, str]) -> pl.Expr:
-    """Replace whole words and phrases, of one list after the other."""
+def _replaced(text: pl.Expr, words: Mapping[str, str]) -> pl.Expr:
+    """Replace whole words and phrases; where several fit, the first in `words`."""
     # Every space doubled, so that two of them side by side do not share one.
     padded = pl.format("  {}  ", text.str.replace_all(" ", "  ", literal=True))
-    for words in lists:
-        old = [f" {_doubled(phrase)} " for phrase in words]
-        new = [f" {_doubled(plain)} " for plain in words.values()]
-        padded = padded.str.replace_many(old, new, leftmost=True)
-    return _collapse(padded)
+    old = [f" {_doubled(phrase)} " for phrase in words]
+    new = [f" {plain} " for plain in words.values()]
+    return _collapse(padded.str.replace_many(old, new, leftmost=True))
 
 
 def _doubled(phrase: str) -> str:
@@ -183,4 +195,5 @@ def _doubled(phrase: str) -> str:
 
 
 def _collapse(text: pl.Expr) -> pl.Expr:
-    return text.str.replace_all(r"\s+", " ").str.strip_chars()
+    """Return a text whose only white space are spaces, with one where there were several."""
+    return text.str.replace_all("  +", " ").str.strip_chars(" ")

@@ -1,0 +1,80 @@
+"""How things are timed: whole processes from outside, and functions in turn inside one.
+
+Ways that are compared run one after the other, round after round, so that a machine that slows
+down slows all of them. What is kept is every round's figure; what is shown is the median.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+_RSS_BYTES = 1 if platform.system() == "Darwin" else 1024
+"""What the system counts peak memory in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished process: its wall time and its peak memory."""
+
+    seconds: float
+    peak_mib: float
+
+
+def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
+    """Run a command to its end.
+
+    Raises:
+        SystemExit: if it fails, with what it said.
+    """
+    started = time.perf_counter()
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=None if environment is None else {**os.environ, **environment},
+    ) as child:
+        said = child.stderr.read() if child.stderr is not None else b""
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {child.returncode}: {said.decode()}")
+    return Run(seconds=time.perf_counter() - started, peak_mib=usage.ru_maxrss * _RSS_BYTES / 2**20)
+
+
+def python(*arguments: str) -> list[str]:
+    """Return the command that runs this Python with `arguments`."""
+    return [sys.executable, *arguments]
+
+
+def jobbatch(*arguments: str) -> list[str]:
+    """Return the command that runs jobbatch with `arguments`."""
+    return python("-m", "jobbatch", *arguments)
+
+
+def in_turn(ways: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, list[Run]]:
+    """Run all ways one after the other, `rounds` times, after a round that is not counted."""
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            found = way()
+            if number:
+                runs[name].append(found)
+                print(f"    {name}: {found.seconds:.2f} s, {found.peak_mib:.0f} MiB", flush=True)
+    return runs
+
+
+def seconds_of(runs: Sequence[Run]) -> float:
+    """Return the median time."""
+    return median(run.seconds for run in runs)
+
+
+def peak_of(runs: Sequence[Run]) -> float:
+    """Return the median peak memory in MiB."""
+    return median(run.peak_mib for run in runs)

@@ -1,0 +1,257 @@
+"""Distinct new titles a second, of jobbatch and of what people use instead, with the same weights.
+
+Each way gets as many titles as it needs for some seconds of work; all ways of a model take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import inputs
+
+BATCH = 64
+"""Titles in a batch of the pipelines; they were fastest with 32 to 128."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A model to measure with, and the titles that each way gets."""
+
+    name: str
+    layers: int
+    width: int
+    seed_titles: int
+    peer_titles: int
+    own_titles: int
+
+
+SIZES = (
+    Size(name="12x768", layers=12, width=768, seed_titles=32, peer_titles=256, own_titles=2_048),
+    Size(name="6x384", layers=6, width=384, seed_titles=128, peer_titles=1_024, own_titles=8_192),
+)
+SHIPPED = Size(
+    name="shipped", layers=3, width=384, seed_titles=256, peer_titles=2_048, own_titles=9_000
+)
+
+Way = Callable[[], float]
+"""Scores some titles and returns how many a second."""
+
+
+def measure(rounds: int, sizes: Sequence[Size] = (*SIZES, SHIPPED)) -> dict[str, Any]:
+    """Return titles a second of every way and size, and what the machine could do at most."""
+    import torch  # noqa: PLC0415 - takes seconds, and only this suite needs it
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    limits = _limits()
+    found: dict[str, Any] = {"limits": limits, "models": {}}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            model = _folder(size, Path(folder))
+            ways = _ways(size, model, Path(folder))
+            for way in ways.values():
+                way()
+            rates: dict[str, list[float]] = {name: [] for name in ways}
+            for _ in range(rounds):
+                for name, way in ways.items():
+                    rates[name].append(round(way(), 1))
+                    print(f"    {size.name}, {name}: {rates[name][-1]:,.0f}/s", flush=True)
+            found["models"][size.name] = _summary(size, model, rates, limits)
+    return found
+
+
+def _summary(
+    size: Size, model: Path, rates: dict[str, list[float]], limits: dict[str, float]
+) -> dict[str, Any]:
+    tokens = _tokens_per_title(model)
+    operations = 2 * 12 * size.layers * size.width**2 * tokens
+    own = median(rates["jobbatch"])
+    return {
+        "titles_per_second": rates,
+        "ratio": {name: round(own / median(r), 2) for name, r in rates.items()},
+        "tokens_per_title": round(tokens, 2),
+        "gop_per_title": round(operations / 1e9, 4),
+        "share_of_peak": {
+            name: round(own * operations / 1e9 / limit, 3) for name, limit in limits.items()
+        },
+    }
+
+
+def _folder(size: Size, folder: Path) -> Path:
+    if size.name != "shipped":
+        return inputs.random_model(folder / size.name, size.layers, size.width)
+    return _shipped_with_fp32(folder / "shipped")
+
+
+def _shipped_with_fp32(folder: Path) -> Path:
+    """Return a copy of the default model with its fp32 graph for Optimum's pipeline beside."""
+    import shutil  # noqa: PLC0415
+
+    from jobbatch.training import export, graph  # noqa: PLC0415
+    from jobbatch.weights import default_model  # noqa: PLC0415
+
+    shutil.copytree(default_model(), folder)
+    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    recipe = export.load_recipe(inputs.ROOT / "export" / "cpu-fp32.toml")
+    with tempfile.TemporaryDirectory() as workspace:
+        (folder / "model.onnx").write_bytes(graph.make_graph(files, recipe, Path(workspace)))
+    return folder
+
+
+def _ways(size: Size, model: Path, folder: Path) -> dict[str, Way]:
+    own = inputs.titles(size.own_titles)
+    return {
+        "jobbatch": lambda: _jobbatch(model, own, folder),
+        "seed: padded to 128, batches of 32, PyTorch": _seed(model, own[: size.seed_titles]),
+        "transformers pipeline": _pipeline(model, own[: size.peer_titles]),
+        "Optimum pipeline, ONNX Runtime fp32": _optimum(model, own[: size.peer_titles]),
+        "sentence-transformers encode": _sentences(model, own[: size.peer_titles]),
+    }
+
+
+def _jobbatch(model: Path, titles: Sequence[str], folder: Path) -> float:
+    """Label a table with an empty score store, from opening the model to the published file."""
+    from jobbatch import LabelSettings, label_file  # noqa: PLC0415
+
+    source = folder / "people.parquet"
+    pl.DataFrame({inputs.TITLE: titles}).write_parquet(source)
+    with tempfile.TemporaryDirectory(dir=folder) as run:
+        settings = LabelSettings(
+            input=source,
+            output=Path(run) / "out.parquet",
+            model=str(model),
+            cache_dir=Path(run),
+            device="cpu",
+        )
+        started = time.perf_counter()
+        report = label_file(settings)
+        seconds = time.perf_counter() - started
+    if report.new_titles != len(titles):
+        raise SystemExit(f"{report.new_titles} of {len(titles)} titles were scored")
+    return len(titles) / seconds
+
+
+def _seed(model: Path, titles: Sequence[str]) -> Way:
+    import torch  # noqa: PLC0415
+    from transformers import (  # noqa: PLC0415
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForSequenceClassification.from_pretrained(model).eval()
+
+    def way() -> float:
+        started = time.perf_counter()
+        with torch.no_grad():
+            for start in range(0, len(titles), 32):
+                batch = tokenizer(
+                    list(titles[start : start + 32]),
+                    padding="max_length",
+                    truncation=True,
+                    max_length=128,
+                    return_tensors="pt",
+                )
+                torch.sigmoid(
+                    network(
+                        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
+                    ).logits
+                ).numpy()
+        return len(titles) / (time.perf_counter() - started)
+
+    return way
+
+
+def _pipeline(model: Path, titles: Sequence[str]) -> Way:
+    from transformers import pipeline  # noqa: PLC0415
+
+    made = pipeline("text-classification", str(model), top_k=None, function_to_apply="sigmoid")
+    return _timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
+
+
+def _optimum(model: Path, titles: Sequence[str]) -> Way:
+    from optimum.onnxruntime import ORTModelForSequenceClassification  # noqa: PLC0415
+    from transformers import AutoTokenizer, pipeline  # noqa: PLC0415
+
+    network = ORTModelForSequenceClassification.from_pretrained(model, file_name="model.onnx")
+    made = pipeline(
+        "text-classification",
+        network,
+        tokenizer=AutoTokenizer.from_pretrained(model),
+        top_k=None,
+        function_to_apply="sigmoid",
+    )
+    return _timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
+
+
+def _sentences(model: Path, titles: Sequence[str]) -> Way:
+    from sentence_transformers import SentenceTransformer, models  # noqa: PLC0415
+
+    body = models.Transformer(str(model))
+    made = SentenceTransformer(
+        modules=[body, models.Pooling(body.get_word_embedding_dimension())], device="cpu"
+    )
+    return _timed(lambda: made.encode(list(titles), batch_size=BATCH), len(titles))
+
+
+def _timed(work: Callable[[], object], n_titles: int) -> Way:
+    def way() -> float:
+        started = time.perf_counter()
+        work()
+        return n_titles / (time.perf_counter() - started)
+
+    return way
+
+
+def _tokens_per_title(model: Path) -> float:
+    from jobbatch.titles import Normaliser  # noqa: PLC0415
+    from jobbatch.tokenizer import TitleTokenizer  # noqa: PLC0415
+
+    keys = pl.DataFrame({"t": inputs.titles(9_000)}).select(Normaliser().key("t")).to_series()
+    tokenizer = TitleTokenizer((model / "tokenizer.json").read_bytes())
+    return float(tokenizer.encode(keys.to_list()).lengths.mean())
+
+
+def _limits() -> dict[str, float]:
+    """Return billions of operations a second of square products, all cores together."""
+    import onnxruntime  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+    from onnx import TensorProto, helper  # noqa: PLC0415
+
+    n = 2_048
+    ints = torch.randint(-60, 60, (n, n), dtype=torch.int8)
+    floats = torch.randn(n, n)
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["c"])
+    graph = helper.make_graph(
+        [node],
+        "product",
+        [
+            helper.make_tensor_value_info("a", TensorProto.UINT8, [n, n]),
+            helper.make_tensor_value_info("b", TensorProto.INT8, [n, n]),
+        ],
+        [helper.make_tensor_value_info("c", TensorProto.INT32, [n, n])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    fed = {"a": np.full((n, n), 7, np.uint8), "b": ints.numpy()}
+    ways: dict[str, Callable[[], object]] = {
+        "int8, torch._int_mm": lambda: torch._int_mm(ints, ints),
+        "int8, ONNX Runtime's MatMulInteger": lambda: session.run(None, fed),
+        "fp32, PyTorch": lambda: floats @ floats,
+    }
+    best = dict.fromkeys(ways, 0.0)
+    for _ in range(3):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way()
+            best[name] = max(best[name], 2 * n**3 / 1e9 / (time.perf_counter() - started))
+    return {name: round(rate, 1) for name, rate in best.items()}

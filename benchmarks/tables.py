@@ -1,0 +1,190 @@
+"""Tables with titles that are known already: what is left is reading, joining and writing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import inputs
+from benchmarks.measure import Run, in_turn, jobbatch, peak_of, process, python, seconds_of
+
+_COLUMNS = ("labels", "primary_label", "confidence", "needs_review", "review_reason")
+_READ_XLSX = "import fastexcel; e = fastexcel.read_excel('{0}').load_sheet(0, dtypes='string')"
+PARQUET_WAYS = {
+    "plain copy (scan to sink)": (
+        "import polars as pl; pl.scan_parquet('{source}').sink_parquet('{folder}/copy.parquet')"
+    ),
+    "bare two-scan join": (
+        "import polars as pl; a = pl.read_parquet('{answers}'); s = pl.scan_parquet('{source}'); "
+        "u = s.select('Job Title').unique().collect(engine='streaming').lazy()"
+        ".join(a.lazy(), on='Job Title').collect(); "
+        "s.join(u.lazy(), on='Job Title', how='left', maintain_order='left')"
+        ".sink_parquet('{folder}/join.parquet')"
+    ),
+}
+"""What Polars does at least; `answers` has a row a distinct title."""
+XLSX_WAYS = {
+    "fastexcel to Arrow, Polars to Parquet": (
+        "import fastexcel, polars as pl; "
+        "pl.DataFrame(fastexcel.read_excel('{source}').load_sheet(0).to_polars())"
+        ".write_parquet('{folder}/bare.parquet')"
+    ),
+    "pandas with calamine": (
+        "import pandas as pd; "
+        "pd.read_excel('{source}', engine='calamine').to_parquet('{folder}/pandas.parquet')"
+    ),
+    "pandas with openpyxl": (
+        "import pandas as pd; "
+        "pd.read_excel('{source}', engine='openpyxl').to_parquet('{folder}/pandas.parquet')"
+    ),
+    "openpyxl, read only": (
+        "import openpyxl; "
+        "rows = list(openpyxl.load_workbook('{source}', read_only=True).active"
+        ".iter_rows(values_only=True))"
+    ),
+}
+"""What reads a workbook instead; openpyxl gets a stated share of the rows."""
+SLOW = ("pandas with openpyxl", "openpyxl, read only")
+WRITE_WAYS = {
+    "polars write_excel": (
+        "import polars as pl; pl.read_parquet('{source}').with_columns("
+        "pl.col('labels').list.join('; ')).write_excel('{folder}/polars.xlsx')"
+    ),
+}
+
+
+def measure(rounds: int, rows: int, distinct: int, xlsx_rows: int) -> dict[str, Any]:
+    """Return seconds and peak memory of every way.
+
+    Args:
+        rounds: counted.
+        rows: of the Parquet table.
+        distinct: titles in it.
+        xlsx_rows: of the workbooks.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return {
+            "parquet": _parquet(folder, rounds, rows, distinct),
+            "xlsx": _xlsx(folder, rounds, xlsx_rows, min(distinct, xlsx_rows)),
+        }
+
+
+def know(titles: pl.Series, cache: Path) -> None:
+    """Put made-up scores of all titles into a score store, so that none is new."""
+    from jobbatch.model import OpenOptions, TitleModel  # noqa: PLC0415
+    from jobbatch.scores import ScoreStore, schema  # noqa: PLC0415
+    from jobbatch.weights import default_model  # noqa: PLC0415
+
+    model = TitleModel(default_model(), OpenOptions(device="cpu"))
+    keys = titles.to_frame().select(model.normaliser.key(inputs.TITLE)).to_series().unique().sort()
+    store = ScoreStore(cache, model.fingerprint, len(model.labels))
+    random = np.random.default_rng(1)
+    for chunk in keys.to_frame("key").iter_slices(8_192):
+        scores = random.dirichlet(np.full(len(model.labels), 0.2), chunk.height)
+        columns = {
+            "key": chunk["key"],
+            "probabilities": scores.astype(np.float32).round(4),
+            "truncated": np.zeros(chunk.height, np.bool_),
+        }
+        store.commit(pl.DataFrame(columns, schema=schema(len(model.labels))))
+
+
+def _parquet(folder: Path, rounds: int, rows: int, distinct: int) -> dict[str, Any]:
+    titles = inputs.many_titles(distinct)
+    source, cache = folder / "people.parquet", folder / "cache"
+    inputs.write_parquet(source, rows, titles)
+    know(titles, cache)
+    output = folder / "out.parquet"
+    label = jobbatch(
+        "label", str(source), str(output), "--overwrite", "-q", "--cache-dir", str(cache)
+    )
+    process(label)
+    answers = folder / "answers.parquet"
+    pl.scan_parquet(output).select(inputs.TITLE, *_COLUMNS).unique(inputs.TITLE).sink_parquet(
+        answers
+    )
+    named = {"source": source, "folder": folder, "answers": answers}
+
+    def labelled() -> Run:
+        output.unlink(missing_ok=True)
+        return process(label)
+
+    ways = {"jobbatch": labelled}
+    for name, code in PARQUET_WAYS.items():
+        ways[name] = _python(code.format(**named))
+    found = in_turn(ways, rounds)
+    # 1 % of the titles are new: as many parts of the store are taken away.
+    return {"rows": rows, "distinct": distinct, **_summary(found)}
+
+
+def _xlsx(folder: Path, rounds: int, rows: int, distinct: int) -> dict[str, Any]:
+    from jobbatch.tables.workbook import write_workbook  # noqa: PLC0415
+
+    titles = inputs.many_titles(distinct)
+    cache = folder / "cache-xlsx"
+    know(titles, cache)
+    frame = inputs.table(rows, titles)
+    source, small = folder / "people.xlsx", folder / "small.xlsx"
+    for path, n in ((source, rows), (small, rows // 20)):
+        write_workbook(frame.head(n).lazy(), path, frame.columns, {}, n)
+    options = ("--overwrite", "-q", "--cache-dir", str(cache))
+    parquet, workbook = folder / "x.parquet", folder / "x.xlsx"
+    read = jobbatch("label", str(source), str(parquet), *options)
+    process(read)
+
+    def reading() -> Run:
+        parquet.unlink(missing_ok=True)
+        return process(read)
+
+    ways = {"jobbatch": reading}
+    for name, code in XLSX_WAYS.items():
+        slow = name in SLOW
+        shown = f"{name}, a twentieth of the rows" if slow else name
+        ways[shown] = _python(code.format(source=small if slow else source, folder=folder))
+    found = {"read": _summary(in_turn(ways, rounds))}
+    plain = folder / "plain.parquet"
+    frame.write_parquet(plain)
+    process(jobbatch("label", str(plain), str(folder / "labelled.parquet"), *options))
+    write = jobbatch("label", str(plain), str(workbook), *options)
+
+    def writing() -> Run:
+        workbook.unlink(missing_ok=True)
+        return process(write)
+
+    ways = {"jobbatch, all of label": writing}
+    ways["jobbatch, the writer alone"] = _python(
+        "import polars as pl; from pathlib import Path; "
+        "from jobbatch.tables import sink; f = pl.scan_parquet('{0}/labelled.parquet'); "
+        "sink.write(f, Path('{0}/w.xlsx'), '.xlsx', headers=f.collect_schema().names(), "
+        "metadata={{}}, n_rows={1})".format(folder, rows)
+    )
+    for name, code in WRITE_WAYS.items():
+        ways[name] = _python(code.format(source=folder / "labelled.parquet", folder=folder))
+    found["write"] = _summary(in_turn(ways, rounds))
+    return {"rows": rows, "distinct": distinct, **found}
+
+
+def _python(code: str) -> Any:
+    return lambda: process(python("-c", code))
+
+
+def _summary(runs: dict[str, list[Run]]) -> dict[str, Any]:
+    return {
+        name: {
+            "seconds": [round(r.seconds, 2) for r in found],
+            "median_seconds": round(seconds_of(found), 2),
+            "peak_mib": round(peak_of(found)),
+        }
+        for name, found in runs.items()
+    }
+
+
+if __name__ == "__main__":
+    json.dump(measure(*map(int, sys.argv[1:5])), sys.stdout, indent=1)
