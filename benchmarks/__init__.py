@@ -1,0 +1,1 @@
+"""What jobbatch is measured by."""

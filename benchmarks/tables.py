@@ -161,9 +161,9 @@ def _xlsx(folder: Path, rounds: int, rows: int, distinct: int) -> dict[str, Any]
     ways = {"jobbatch, all of label": writing}
     ways["jobbatch, the writer alone"] = _python(
         "import polars as pl; from pathlib import Path; "
-        "from jobbatch.tables import sink; f = pl.scan_parquet('{0}/labelled.parquet'); "
-        "sink.write(f, Path('{0}/w.xlsx'), '.xlsx', headers=f.collect_schema().names(), "
-        "metadata={{}}, n_rows={1})".format(folder, rows)
+        f"from jobbatch.tables import sink; f = pl.scan_parquet('{folder}/labelled.parquet'); "
+        f"sink.write(f, Path('{folder}/w.xlsx'), '.xlsx', headers=f.collect_schema().names(), "
+        f"metadata={{}}, n_rows={rows})"
     )
     for name, code in WRITE_WAYS.items():
         ways[name] = _python(code.format(source=folder / "labelled.parquet", folder=folder))

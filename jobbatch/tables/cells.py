@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 import polars as pl
 from polars import selectors as cs
 
+from jobbatch.tables.sheet_xml import column_letters
+
 Style = Literal["day", "moment", "time", "span"]
 """The number formats that dates and times need to be seen as such."""
 ROW = "__row"
@@ -45,16 +47,6 @@ def row(schema: pl.Schema, styles: Mapping[Style, int]) -> pl.Expr:
     ]
     inside = pl.concat_str(cells, ignore_nulls=True)
     return pl.format('<row r="{}">{}</row>', number, inside)
-
-
-def column_letters(index: int) -> str:
-    """Return the name of a column counted from 0: A, B, ... Z, AA."""
-    letters = ""
-    rest = index + 1
-    while rest:
-        rest, digit = divmod(rest - 1, 26)
-        letters = chr(ord("A") + digit) + letters
-    return letters
 
 
 class _Number(NamedTuple):

@@ -22,6 +22,7 @@ import xlsxwriter
 from jobbatch.errors import WriteError
 from jobbatch.tables import cells
 from jobbatch.tables.cells import Style
+from jobbatch.tables.sheet_xml import column_letters
 
 MAX_ROWS = 1_048_575
 """Data rows of a sheet, the header apart."""
@@ -139,7 +140,7 @@ def _shell(
         parts = {name: archive.read(name) for name in archive.namelist()}
     head, _, rest = parts.pop(_SHEET).partition(b'<row r="2"')
     samples, _, tail = rest.partition(b"</sheetData>")
-    used = f"A1:{cells.column_letters(max(len(headers) - 1, 0))}{n_rows + 1}"
+    used = f"A1:{column_letters(max(len(headers) - 1, 0))}{n_rows + 1}"
     return _Shell(
         parts=parts,
         head=_DIMENSION.sub(f'<dimension ref="{used}"/>'.encode(), head),
