@@ -6,7 +6,6 @@ Messages go to stderr, data to stdout.
 from __future__ import annotations
 
 import io
-import logging
 import os
 import signal
 import sys
@@ -46,6 +45,9 @@ def _root(
         typer.echo(f"jobbatch {__version__}")
         raise typer.Exit
     del context
+    import logging
+
+    logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:
@@ -55,7 +57,6 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         # Titles and file names are in any script, whatever the locale.
         if isinstance(stream, io.TextIOWrapper):
