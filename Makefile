@@ -4,6 +4,7 @@
 PYTHON ?= python3
 RUN := .venv-run
 DEV := .venv
+BENCH := .venv-bench
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -34,11 +35,17 @@ fix: $(DEV)/ready ## format, and mend what can be mended
 	$(DEV)/bin/ruff format
 	$(DEV)/bin/ruff check --fix
 
+bench: $(BENCH)/ready ## measure jobbatch and its peers; some hours
+	$(BENCH)/bin/python -m benchmarks
+
+bench-quick: $(BENCH)/ready ## the same on small inputs, once; some minutes
+	$(BENCH)/bin/python -m benchmarks --quick
+
 wheel: $(DEV)/ready ## build the wheel, the shipped model inside
 	$(DEV)/bin/python -m build --wheel
 
 clean: ## remove the environments and everything built
-	rm -rf $(RUN) $(DEV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(RUN) $(DEV) $(BENCH) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(RUN)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(RUN)
@@ -51,4 +58,10 @@ $(DEV)/ready: pyproject.toml constraints.txt
 	$(DEV)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group dev
 	@touch $@
 
-.PHONY: help example check test lint types contract fix wheel clean
+$(BENCH)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python $(PIP) 'pip>=25.1'
+	$(BENCH)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group bench
+	@touch $@
+
+.PHONY: help example check test lint types contract fix bench bench-quick wheel clean
