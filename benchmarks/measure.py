@@ -6,11 +6,11 @@ down slows all of them. What is kept is every round's figure; what is shown is t
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -27,25 +27,37 @@ class Run:
     peak_mib: float
 
 
+_LAUNCHER = """
+import json, os, sys, time
+started = time.perf_counter()
+child = os.fork()
+if not child:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execvp(sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(child, 0)
+seconds = time.perf_counter() - started
+print(json.dumps([os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss]))
+"""
+"""A small process between us and what is measured: a child's peak memory counts that of the process
+which it was forked from."""
+
+
 def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Run:
     """Run a command to its end.
 
     Raises:
         SystemExit: if it fails, with what it said.
     """
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
+    answer = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command],
+        capture_output=True,
+        check=True,
         env=None if environment is None else {**os.environ, **environment},
-    ) as child:
-        said = child.stderr.read() if child.stderr is not None else b""
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {child.returncode}: {said.decode()}")
-    return Run(seconds=time.perf_counter() - started, peak_mib=usage.ru_maxrss * _RSS_BYTES / 2**20)
+    )
+    code, seconds, peak = json.loads(answer.stdout)
+    if code:
+        raise SystemExit(f"{' '.join(command)} ended with {code}: {answer.stderr.decode()}")
+    return Run(seconds=seconds, peak_mib=peak * _RSS_BYTES / 2**20)
 
 
 def python(*arguments: str) -> list[str]:
