@@ -227,7 +227,7 @@ def _with_answers(
     """
     keyed = answers.select(
         _row_key([pl.col(name) for name in texts]).alias(_KEY),
-        pl.all().exclude(*texts).name.prefix(prefix),
+        *(pl.col(name.removeprefix(prefix)).alias(name) for name in added),
     ).sort(pl.col(_KEY).is_null(), maintain_order=True)
     keys = keyed[_KEY].drop_nulls()
     # Blank cells are titles too, so that they get their reason for review.
