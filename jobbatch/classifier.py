@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.errors import DeviceError, MissingExtraError, ModelError
+from jobbatch.errors import DeviceError, MissingExtraError, ModelError, ResourceError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -27,8 +27,14 @@ ONNX_FILE = {"cpu": "onnx/model_int8.onnx", "cuda": "onnx/model_fp16.onnx"}
 """Dynamic int8 does not run on CUDA, fp16 is slow on CPUs: each device has its own graph."""
 
 
+_OUT_OF_MEMORY = ("failed to allocate", "out of memory", "alloc_failed", "bad_alloc")
+"""What ONNX Runtime, CUDA, cuBLAS and the C++ library say of memory that is not to be had."""
 _EXTERNAL_DATA = b"\x0a\x08location"
 """How a tensor names the file beside the graph that holds its numbers, in ONNX's encoding."""
+
+
+class OutOfMemoryError(ResourceError):
+    """A batch does not fit the memory of its device; a smaller one may."""
 
 
 def usable_cores() -> int:
@@ -147,6 +153,7 @@ class Classifier:
 
         Raises:
             ModelError: if an output is not finite, or the graph cannot take these ids.
+            OutOfMemoryError: if the batch does not fit the device's memory.
         """
         feeds = {"input_ids": input_ids}
         if "attention_mask" in self._inputs:
@@ -154,6 +161,11 @@ class Classifier:
         try:
             logits = np.asarray(self._session.run(None, feeds)[0], dtype=np.float32)
         except Exception as error:  # ONNX Runtime's exceptions share no public base
+            if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+                raise OutOfMemoryError(
+                    f"the {self.device} has too little memory free for {input_ids.size} tokens: "
+                    "end what else uses it, or run the same command again later to go on"
+                ) from error
             raise ModelError(
                 f"the model failed on a batch of {input_ids.shape}: {error}"
             ) from error

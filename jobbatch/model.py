@@ -22,6 +22,7 @@ from jobbatch.classifier import (
     TOKEN_BUDGET,
     Classifier,
     Device,
+    OutOfMemoryError,
     choose_device,
     usable_cores,
 )
@@ -32,8 +33,9 @@ from jobbatch.scores import DECIMALS, schema
 from jobbatch.tokenizer import TitleTokenizer, TokenIds
 from jobbatch.weights import ModelFolder
 
-CHUNK_TITLES = 8_192
-"""Titles per chunk: the unit of tokenising ahead and of the checkpoint, some seconds of work."""
+CHUNK_TITLES = {"cpu": 8_192, "cuda": 131_072}
+"""Titles per chunk: the unit of tokenising ahead and of the checkpoint, at most some seconds of work.
+A GPU would wait for the disk after each smaller one."""
 CANARY_TOLERANCE = 0.05
 """Largest difference of a canary's probability from PyTorch's; int8 stays below half of it."""
 
@@ -78,6 +80,7 @@ class TitleModel:
         self._check_configuration(folder.read("config.json"))
         self._classifier = Classifier(folder.read(graph), choice.device)
         self._threads = options.threads or usable_cores()
+        self._token_budget = TOKEN_BUDGET[choice.device]
         self._check_head()
         self._check_canaries()
 
@@ -105,7 +108,8 @@ class TitleModel:
         Batches never reach over a chunk, so that a chunk's answer depends on its own keys alone,
         also with a graph whose activation scales span a batch.
         """
-        chunks = [keys[i : i + CHUNK_TITLES] for i in range(0, len(keys), CHUNK_TITLES)]
+        size = CHUNK_TITLES[self.device.device]
+        chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
         with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(self._threads) as callers:
             pending = [ahead.submit(self._tokenizer.encode, chunk) for chunk in chunks[:1]]
             for i, chunk in enumerate(chunks):
@@ -121,11 +125,19 @@ class TitleModel:
                 yield pl.DataFrame(columns, schema=schema(len(self.labels)))
 
     def _probabilities(self, tokens: TokenIds, callers: ThreadPoolExecutor) -> NDArray[np.float32]:
-        rows = batches.of_equal_length(tokens.lengths, TOKEN_BUDGET[self.device.device])
+        rows = batches.of_equal_length(tokens.lengths, self._token_budget)
         result = np.empty((tokens.lengths.size, len(self.labels)), np.float32)
 
         def run(batch: NDArray[np.intp]) -> None:
-            result[batch] = self._classifier.probabilities(tokens.rectangle(batch))
+            ids = tokens.rectangle(batch)
+            try:
+                result[batch] = self._classifier.probabilities(ids)
+            except OutOfMemoryError:
+                if batch.size == 1:
+                    raise
+                self._token_budget = min(self._token_budget, ids.size // 2)
+                for half in np.array_split(batch, 2):
+                    run(half)
 
         # Longest first, so that no caller starts on a long batch when the others are done.
         for _ in callers.map(run, reversed(rows)):

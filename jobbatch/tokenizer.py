@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,12 +81,14 @@ class TitleTokenizer:
         has_context = any(isinstance(text, tuple) for text in texts)
         if has_context and self._tokenizer.num_special_tokens_to_add(is_pair=True) < 3:
             raise ModelError("tokenizer.json does not separate a title from its context")
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-        # The first separator, the token that also comes last, ends the title; cutting at the end
-        # cuts the context only, unless the title by itself is too long.
-        cut = (len(i) > MAX_TOKENS and i.index(i[-1]) >= MAX_TOKENS for i in ids)
-        truncated = np.fromiter(cut, np.bool_, len(ids))
-        ids = [i if len(i) <= MAX_TOKENS else [*i[: MAX_TOKENS - 1], i[-1]] for i in ids]
+        ids: list[list[int]] = [e.ids for e in self._tokenizer.encode_batch_fast(texts)]
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = np.fromiter((t for i in ids for t in i), np.int64, int(lengths.sum()))
+        truncated = np.zeros(len(ids), np.bool_)
+        for i in np.flatnonzero(lengths > MAX_TOKENS).tolist():
+            # The first separator, the token that also comes last, ends the title; cutting at the
+            # end cuts the context only, unless the title by itself is too long.
+            truncated[i] = ids[i].index(ids[i][-1]) >= MAX_TOKENS
+            ids[i] = [*ids[i][: MAX_TOKENS - 1], ids[i][-1]]
+        lengths = np.minimum(lengths, MAX_TOKENS)
+        flat = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
         return TokenIds(flat=flat, lengths=lengths, truncated=truncated)

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from jobbatch.model import CHUNK_TITLES
 from jobbatch.runs import exclusive
 from tests.commands.ran import Command, Files
 
@@ -26,7 +27,7 @@ from pathlib import Path
 from jobbatch import model, scores
 from jobbatch.tables import sink
 
-model.CHUNK_TITLES = 1
+model.CHUNK_TITLES["cpu"] = 1
 commit, write, replace = scores.ScoreStore.commit, sink.write, Path.replace
 committed = []
 
@@ -229,7 +230,7 @@ def test_a_killed_run_is_simply_run_again(
     monkeypatch: pytest.MonkeyPatch,
     point: str,
 ) -> None:
-    monkeypatch.setattr("jobbatch.model.CHUNK_TITLES", 1)
+    monkeypatch.setitem(CHUNK_TITLES, "cpu", 1)
     Path("people.csv").write_text(TITLES)
     command("label", "people.csv", "undisturbed.parquet", "--cache-dir", "other")
     killed = jobbatch("label", "people.csv", "out.parquet", patch=SMALL_CHUNKS + KILLED_AT[point])

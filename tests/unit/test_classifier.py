@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import onnx
 import pytest
 from onnx.external_data_helper import set_external_data
 
-from jobbatch.classifier import Classifier, choose_device, usable_cores
+from jobbatch.classifier import Classifier, OutOfMemoryError, choose_device, usable_cores
 from jobbatch.errors import DeviceError, MissingExtraError, ModelError
 from tests import wordmodel
 
@@ -76,6 +77,24 @@ def test_a_graph_that_takes_a_mask_is_given_one_of_ones_since_nothing_is_padded(
 def test_a_token_that_the_model_does_not_know_is_a_model_error(graph) -> None:
     with pytest.raises(ModelError, match=r"failed on a batch of \(1, 1\)"):
         Classifier(graph, "cpu").probabilities(np.array([[999]], np.int64))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Failed to allocate memory for requested buffer of size 4096",
+        "CUDA failure 2: out of memory",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+        "std::bad_alloc",
+    ],
+)
+def test_a_batch_that_does_not_fit_the_memory_is_told_from_a_broken_model(
+    runtime, said: str
+) -> None:
+    session = runtime().session
+    session.run = mock.Mock(side_effect=RuntimeError(said))
+    with pytest.raises(OutOfMemoryError, match="too little memory free for 6 tokens"):
+        Classifier(b"", "cpu").probabilities(IDS)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])

@@ -152,7 +152,7 @@ class TestAnswers:
     def test_an_interrupted_run_goes_on_where_it_was(
         self, labeller, word_model, tmp_path: Path, monkeypatch, scored_titles
     ) -> None:
-        monkeypatch.setattr(model_module, "CHUNK_TITLES", 2)
+        monkeypatch.setitem(model_module.CHUNK_TITLES, "cpu", 2)
         titles = distinct("nurse", "owner", "manager", "director", "engineer")
 
         def stop_after_two_chunks(done: int, total: int) -> None:
@@ -194,7 +194,7 @@ class TestAnswers:
     def test_progress_is_told_after_each_chunk_and_starts_anew_with_each_table(
         self, labeller, monkeypatch
     ) -> None:
-        monkeypatch.setattr(model_module, "CHUNK_TITLES", 2)
+        monkeypatch.setitem(model_module.CHUNK_TITLES, "cpu", 2)
         told: list[tuple[int, int]] = []
 
         def tell(done: int, total: int) -> None:

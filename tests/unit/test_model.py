@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from jobbatch import model as model_module
+from jobbatch.classifier import Classifier, OutOfMemoryError
 from jobbatch.decisions import Decisions
-from jobbatch.errors import DeviceError, ModelError
+from jobbatch.errors import DeviceError, ModelError, ResourceError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.scores import schema
@@ -196,7 +198,7 @@ class TestScoring:
         expected = dict(model.score(keys).select("key", "probabilities").iter_rows())
         shuffled = random.sample(keys, len(keys))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(model_module, "CHUNK_TITLES", size)
+            patch.setitem(model_module.CHUNK_TITLES, "cpu", size)
             patch.setattr(model_module, "TOKEN_BUDGET", {"cpu": 3 * size})
             scores = model.score(shuffled)
         assert scores["key"].to_list() == shuffled
@@ -211,9 +213,40 @@ class TestScoring:
         assert other.score(keys).equals(model.score(keys))
 
     def test_titles_are_scored_in_chunks_so_that_each_can_be_kept(self, model, monkeypatch) -> None:
-        monkeypatch.setattr(model_module, "CHUNK_TITLES", 3)
+        monkeypatch.setitem(model_module.CHUNK_TITLES, "cpu", 3)
         chunks = model.score_chunks(list("abcdefg"))
         assert [chunk["key"].to_list() for chunk in chunks] == [list("abc"), list("def"), ["g"]]
+
+    def test_batches_that_do_not_fit_the_memory_are_halved_until_they_do(
+        self, word_model, monkeypatch
+    ) -> None:
+        titles = [f"nurse {n}" for n in range(100)] + ["chief owner"]
+        expected = TitleModel(word_model, ON_CPU).score(titles)
+        model = TitleModel(word_model, ON_CPU)
+        sizes = []
+        enough = Classifier.probabilities
+
+        def scarce(self: Classifier, input_ids: np.ndarray) -> np.ndarray:
+            sizes.append(input_ids.size)
+            if input_ids.size > 40:
+                raise OutOfMemoryError("no memory")
+            return enough(self, input_ids)
+
+        monkeypatch.setattr(Classifier, "probabilities", scarce)
+        assert model.score(titles).equals(expected)
+        assert max(sizes) > 40
+        sizes.clear()
+        assert model.score(titles).equals(expected)
+        assert max(sizes) <= 40  # what was learned is kept
+
+    def test_a_title_that_does_not_fit_the_memory_by_itself_is_an_error(
+        self, word_model, monkeypatch
+    ) -> None:
+        model = TitleModel(word_model, ON_CPU)
+        fails = mock.Mock(side_effect=OutOfMemoryError("no memory"))
+        monkeypatch.setattr(Classifier, "probabilities", fails)
+        with pytest.raises(ResourceError, match="no memory"):
+            model.score(["nurse", "chief owner"])
 
     def test_a_title_longer_than_the_model_reads_is_flagged(self, model) -> None:
         scores = model.score(["nurse", " ".join(["nurse"] * 200)])

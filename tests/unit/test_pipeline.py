@@ -30,7 +30,7 @@ from jobbatch.errors import (
     WriteError,
 )
 from jobbatch.labeller import Labeller
-from jobbatch.model import OpenOptions, TitleModel
+from jobbatch.model import CHUNK_TITLES, OpenOptions, TitleModel
 from jobbatch.pipeline import label_file
 from jobbatch.runs import exclusive, manifest_path
 from jobbatch.scores import ScoreStore
@@ -362,7 +362,7 @@ def _copy_of(model: Path, folder: Path, **decisions: object) -> Path:
 def test_progress_counts_new_titles_up_to_all_of_them(
     settings: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobbatch.model.CHUNK_TITLES", 2)
+    monkeypatch.setitem(CHUNK_TITLES, "cpu", 2)
     told: list[tuple[int, int]] = []
     label_file(settings(), lambda done, total: told.append((done, total)))
     assert told == [(2, 3), (3, 3)]
