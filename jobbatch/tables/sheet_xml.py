@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 Rows = list[tuple[str | None, ...]]
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 15
 _LONGEST = 1 << 24
 """Bytes of a part that are looked at; a sheet whose first rows are longer is left to fastexcel."""
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]+)")
@@ -114,7 +114,7 @@ def _blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     """Yield the part's content in blocks that end before a tag begins."""
     rest = b""
     with archive.open(part) as file:
-        while block := file.read(4 * _BLOCK):
+        while block := file.read(32 * _BLOCK):
             text = rest + block
             end = text.rfind(b"<")
             yield text[:end]
