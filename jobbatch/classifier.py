@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.errors import DeviceError, MissingExtraError, ModelError, ResourceError
+from jobbatch.errors import DeviceError, MissingExtraError, ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -33,7 +33,7 @@ _EXTERNAL_DATA = b"\x0a\x08location"
 """How a tensor names the file beside the graph that holds its numbers, in ONNX's encoding."""
 
 
-class OutOfMemoryError(ResourceError):
+class OutOfMemoryError(Exception):
     """A batch does not fit the memory of its device; a smaller one may."""
 
 

@@ -27,7 +27,7 @@ from jobbatch.classifier import (
     usable_cores,
 )
 from jobbatch.decisions import Decisions
-from jobbatch.errors import ModelError, UsageError
+from jobbatch.errors import ModelError, ResourceError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.scores import DECIMALS, schema
 from jobbatch.tokenizer import TitleTokenizer, TokenIds
@@ -132,9 +132,9 @@ class TitleModel:
             ids = tokens.rectangle(batch)
             try:
                 result[batch] = self._classifier.probabilities(ids)
-            except OutOfMemoryError:
+            except OutOfMemoryError as error:
                 if batch.size == 1:
-                    raise
+                    raise ResourceError(str(error)) from error
                 self._token_budget = min(self._token_budget, ids.size // 2)
                 for half in np.array_split(batch, 2):
                     run(half)
