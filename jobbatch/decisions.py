@@ -1,6 +1,7 @@
 """From raw probabilities to labels: calibration, thresholds, confidence and the review flag.
 
-Decided in arrays, a block of rows at a time: a million titles take about a second. Calibration is Platt scaling (Platt 1999, with his smoothed targets).
+Decided in arrays, a block of rows at a time: a million titles take about a second. Calibration is
+Platt scaling (Platt 1999, with his smoothed targets).
 """
 
 from __future__ import annotations

@@ -174,19 +174,22 @@ def _read(book: _Book, name: str, title_column: str | None) -> _Found | None:
     if peeked is not None:
         header_row = find_header_row(peeked.rows, title_column)
         if header_row in peeked.exact:
-            columns = [f"c{i}" for i in range(len(peeked.rows[header_row]))]
-            frame = book.rows(name, header_row, columns, text=[])
+            found = _below(book, name, header_row, peeked.rows[header_row], peeked)
             # Otherwise a later row has cells further out, and it is unclear which column is which.
-            if frame.width == len(columns):
-                frame = _with_lost_text(book, name, header_row, frame, peeked)
-                return _Found(frame=frame, header=peeked.rows[header_row], header_row=header_row)
+            if found.frame.width == len(found.header):
+                return found
     _, rows = book.parsed_beginning(name)
     header_row = find_header_row(rows, title_column)
-    if header_row is None:
-        return None
-    frame = book.rows(name, header_row, [f"c{i}" for i in range(len(rows[header_row]))], text=[])
-    frame = _with_lost_text(book, name, header_row, frame, None)
-    return _Found(frame=frame, header=rows[header_row], header_row=header_row)
+    return None if header_row is None else _below(book, name, header_row, rows[header_row], None)
+
+
+def _below(
+    book: _Book, name: str, header_row: int, header: Sequence[str | None], peeked: Preview | None
+) -> _Found:
+    """Return the rows below a header."""
+    frame = book.rows(name, header_row, [f"c{i}" for i in range(len(header))], text=[])
+    frame = _with_lost_text(book, name, header_row, frame, peeked)
+    return _Found(frame=frame, header=header, header_row=header_row)
 
 
 def _with_lost_text(

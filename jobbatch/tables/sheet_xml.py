@@ -29,7 +29,8 @@ class Preview:
     Attributes:
         part: the sheet's file in the archive.
         visible: whether a spreadsheet program shows it.
-        rows: the first rows, the topmost first, from the first column that one of them fills to the last.
+        rows: the first rows, the topmost first, from the first column that one of them fills to
+            the last.
         first_column: the number of that first column, A being 0.
         exact: the rows whose cells are all texts, so that they are shown here as they are; of
             numbers and dates only what the file has is known, not how they look.
