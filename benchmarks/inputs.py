@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from jobbatch.settings import ExportRecipe
 from jobbatch.titles import Normaliser
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +68,33 @@ def write_parquet(path: Path, n_rows: int, distinct: pl.Series, chunk: int = 2_0
         pl.scan_parquet(f"{folder}/*.parquet").sink_parquet(path, row_group_size=500_000)
 
 
-def random_model(folder: Path, layers: int, width: int) -> Path:
-    """Make a model folder of random weights with its int8 graph, and model.onnx in fp32 beside.
+def recipe(name: str) -> ExportRecipe:
+    """Return a recipe of export/."""
+    from jobbatch.training import export  # noqa: PLC0415 - takes seconds
+
+    return export.load_recipe(ROOT / "export" / f"{name}.toml")
+
+
+def add_graph(folder: Path, file: str, recipe: ExportRecipe) -> None:
+    """Add a graph to a model folder, unchecked."""
+    from jobbatch.training.graph import make_graph  # noqa: PLC0415
+
+    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    with tempfile.TemporaryDirectory() as workspace:
+        made = make_graph(files, recipe, Path(workspace))
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_bytes(made)
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest of a model folder whose files were changed."""
+    from jobbatch.weights import ModelFolder, write_manifest  # noqa: PLC0415
+
+    write_manifest(folder, ModelFolder(folder).manifest)
+
+
+def random_model(folder: Path, layers: int, width: int, graphs: Mapping[str, ExportRecipe]) -> Path:
+    """Make a model folder of random weights with graphs, by the recipe of each file.
 
     The tokenizer is a byte-level BPE of 8,192 tokens, as RoBERTa has one of 50,265.
     """
@@ -75,7 +102,6 @@ def random_model(folder: Path, layers: int, width: int) -> Path:
 
     from jobbatch.decisions import Decisions, Scaling  # noqa: PLC0415
     from jobbatch.labels import JOB_LEVELS  # noqa: PLC0415
-    from jobbatch.training import export, graph  # noqa: PLC0415
     from jobbatch.training.encoder import Encoder  # noqa: PLC0415
     from jobbatch.weights import Manifest, write_manifest  # noqa: PLC0415
 
@@ -99,14 +125,8 @@ def random_model(folder: Path, layers: int, width: int) -> Path:
     Encoder(RobertaForSequenceClassification(config), tokenizer, "random").save(folder)
     plain = Decisions(calibration=(Scaling(),) * 6, thresholds=(0.5,) * 6, order=JOB_LEVELS)
     (folder / "decisions.json").write_bytes(plain.to_json())
-    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
-    (folder / "onnx").mkdir()
-    for recipe in ("cpu-int8", "cpu-fp32"):
-        with tempfile.TemporaryDirectory() as workspace:
-            asked = export.load_recipe(ROOT / "export" / f"{recipe}.toml")
-            made = graph.make_graph(files, asked, Path(workspace))
-        name = "onnx/model_int8.onnx" if recipe == "cpu-int8" else "model.onnx"
-        (folder / name).write_bytes(made)
+    for file, asked in graphs.items():
+        add_graph(folder, file, asked)
     manifest = Manifest(
         name=folder.name,
         created="",

@@ -6,6 +6,7 @@ Each way gets as many titles as it needs for some seconds of work; all ways of a
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,11 @@ import numpy as np
 import polars as pl
 
 from benchmarks import inputs
+from jobbatch.devices import ONNX_FILE
+from jobbatch.weights import default_model
 
+FP32 = "model.onnx"
+"""The graph for Optimum's pipeline."""
 BATCH = 64
 """Titles in a batch of the pipelines; they were fastest with 32 to 128."""
 
@@ -88,23 +93,12 @@ def _summary(
 
 def _folder(size: Size, folder: Path) -> Path:
     if size.name != "shipped":
-        return inputs.random_model(folder / size.name, size.layers, size.width)
-    return _shipped_with_fp32(folder / "shipped")
-
-
-def _shipped_with_fp32(folder: Path) -> Path:
-    """Return a copy of the default model with its fp32 graph for Optimum's pipeline beside."""
-    import shutil  # noqa: PLC0415
-
-    from jobbatch.training import export, graph  # noqa: PLC0415
-    from jobbatch.weights import default_model  # noqa: PLC0415
-
-    shutil.copytree(default_model(), folder)
-    files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
-    recipe = export.load_recipe(inputs.ROOT / "export" / "cpu-fp32.toml")
-    with tempfile.TemporaryDirectory() as workspace:
-        (folder / "model.onnx").write_bytes(graph.make_graph(files, recipe, Path(workspace)))
-    return folder
+        graphs = {ONNX_FILE["cpu"]: inputs.recipe("cpu-int8"), FP32: inputs.recipe("cpu-fp32")}
+        return inputs.random_model(folder / size.name, size.layers, size.width, graphs)
+    shipped = folder / "shipped"
+    shutil.copytree(default_model(), shipped)
+    inputs.add_graph(shipped, FP32, inputs.recipe("cpu-fp32"))
+    return shipped
 
 
 def _ways(size: Size, model: Path, folder: Path) -> dict[str, Way]:
@@ -181,7 +175,7 @@ def _optimum(model: Path, titles: Sequence[str]) -> Way:
     from optimum.onnxruntime import ORTModelForSequenceClassification  # noqa: PLC0415
     from transformers import AutoTokenizer, pipeline  # noqa: PLC0415
 
-    network = ORTModelForSequenceClassification.from_pretrained(model, file_name="model.onnx")
+    network = ORTModelForSequenceClassification.from_pretrained(model, file_name=FP32)
     made = pipeline(
         "text-classification",
         network,

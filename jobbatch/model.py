@@ -7,9 +7,11 @@ the probabilities which the PyTorch model gave them.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +19,25 @@ import polars as pl
 from numpy.typing import NDArray
 
 from jobbatch import batches
-from jobbatch.classifier import (
-    ONNX_FILE,
-    TOKEN_BUDGET,
-    Classifier,
-    Device,
-    OutOfMemoryError,
-    choose_device,
-    usable_cores,
-)
+from jobbatch.classifier import Classifier, OutOfMemoryError
 from jobbatch.decisions import Decisions
+from jobbatch.devices import ONNX_FILE, Device, choose_device, usable_cores
 from jobbatch.errors import ModelError, ResourceError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.scores import DECIMALS, schema
 from jobbatch.tokenizer import TitleTokenizer, TokenIds
 from jobbatch.weights import ModelFolder
 
+TOKEN_BUDGETS = {"cpu": (512,), "cuda": (8_192, 16_384, 32_768, 65_536, 131_072)}
+"""Tokens per batch. Beyond about 1,000 a CPU core's activations leave its cache; a GPU needs so many
+that its launches disappear in the work, how many depends on both: there a probe chooses."""
+CALLERS_PER_GPU = 2
+"""One batch is worked on while the next one is prepared."""
 CHUNK_TITLES = {"cpu": 8_192, "cuda": 131_072}
 """Titles per chunk: the unit of tokenising ahead and of the checkpoint, at most some seconds of work.
 A GPU would wait for the disk after each smaller one."""
+PROBE_LENGTH = 8
+"""Tokens of a title when batch sizes are tried; the usual title has as many."""
 CANARY_TOLERANCE = 0.05
 """Largest difference of a canary's probability from PyTorch's; int8 stays below half of it."""
 
@@ -46,7 +48,7 @@ class OpenOptions:
 
     Attributes:
         device: where it runs.
-        threads: callers of the session at a time; none: one per core this process may use.
+        threads: batches in work at a time; none: one per core this process may use, or two per GPU.
     """
 
     device: Device = "auto"
@@ -78,9 +80,12 @@ class TitleModel:
         self.decisions = Decisions.from_json(folder.read("decisions.json"))
         self._tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
         self._check_configuration(folder.read("config.json"))
-        self._classifier = Classifier(folder.read(graph), choice.device)
-        self._threads = options.threads or usable_cores()
-        self._token_budget = TOKEN_BUDGET[choice.device]
+        usual = usable_cores() if choice.device == "cpu" else CALLERS_PER_GPU * len(choice.ordinals)
+        self._threads = options.threads or usual
+        self._classifier = Classifier(
+            folder.read(graph), choice.device, choice.ordinals, self._threads
+        )
+        self._token_budgets = TOKEN_BUDGETS[choice.device]
         self._check_head()
         self._check_canaries()
 
@@ -103,29 +108,38 @@ class TitleModel:
         return pl.concat(chunks) if chunks else pl.DataFrame(schema=schema(len(self.labels)))
 
     def score_chunks(self, keys: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the scores of each chunk of `keys`; the next one is tokenised meanwhile.
+        """Yield the scores of each chunk of `keys`; the next one is scored meanwhile.
 
         Batches never reach over a chunk, so that a chunk's answer depends on its own keys alone,
         also with a graph whose activation scales span a batch.
         """
         size = CHUNK_TITLES[self.device.device]
         chunks = [keys[i : i + size] for i in range(0, len(keys), size)]
-        with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(self._threads) as callers:
-            pending = [ahead.submit(self._tokenizer.encode, chunk) for chunk in chunks[:1]]
-            for i, chunk in enumerate(chunks):
-                tokens = pending.pop().result()
-                if i + 1 < len(chunks):
-                    pending.append(ahead.submit(self._tokenizer.encode, chunks[i + 1]))
-                probabilities = self._probabilities(tokens, callers)
-                columns = {
-                    "key": pl.Series(chunk, dtype=pl.String),
-                    "probabilities": probabilities.round(DECIMALS),
-                    "truncated": tokens.truncated,
-                }
-                yield pl.DataFrame(columns, schema=schema(len(self.labels)))
+        with (
+            ThreadPoolExecutor(1) as tokeniser,
+            ThreadPoolExecutor(1) as scorer,
+            ThreadPoolExecutor(self._threads) as callers,
+        ):
+            tokens = batches.one_ahead(tokeniser, self._tokenizer.encode, chunks)
+            work = zip(chunks, tokens, strict=True)
+            try:
+                yield from batches.one_ahead(scorer, partial(self._scored, callers), work)
+            finally:
+                callers.shutdown(wait=False, cancel_futures=True)
+
+    def _scored(
+        self, callers: ThreadPoolExecutor, chunk: tuple[Sequence[str], TokenIds]
+    ) -> pl.DataFrame:
+        keys, tokens = chunk
+        columns = {
+            "key": pl.Series(keys, dtype=pl.String),
+            "probabilities": self._probabilities(tokens, callers).round(DECIMALS),
+            "truncated": tokens.truncated,
+        }
+        return pl.DataFrame(columns, schema=schema(len(self.labels)))
 
     def _probabilities(self, tokens: TokenIds, callers: ThreadPoolExecutor) -> NDArray[np.float32]:
-        rows = batches.of_equal_length(tokens.lengths, self._token_budget)
+        rows = batches.of_equal_length(tokens.lengths, self._token_budget(tokens.flat.size))
         result = np.empty((tokens.lengths.size, len(self.labels)), np.float32)
 
         def run(batch: NDArray[np.intp]) -> None:
@@ -135,7 +149,7 @@ class TitleModel:
             except OutOfMemoryError as error:
                 if batch.size == 1:
                     raise ResourceError(str(error)) from error
-                self._token_budget = min(self._token_budget, ids.size // 2)
+                self._token_budgets = (min(self._token_budgets[0], ids.size // 2),)
                 for half in np.array_split(batch, 2):
                     run(half)
 
@@ -143,6 +157,23 @@ class TitleModel:
         for _ in callers.map(run, reversed(rows)):
             pass
         return result
+
+    def _token_budget(self, n_tokens: int) -> int:
+        """Return the tokens of a batch; what is worth a choice is asked of the device, once."""
+        if len(self._token_budgets) > 1 and n_tokens >= self._token_budgets[-1]:
+            self._token_budgets = (batches.fastest_budget(self._token_budgets, self._rate),)
+        return self._token_budgets[0]
+
+    def _rate(self, budget: int) -> float:
+        """Return the tokens a second of batches of that size; 0 if the memory cannot hold one."""
+        ids = np.zeros((budget // PROBE_LENGTH, PROBE_LENGTH), np.int64)
+        try:
+            self._classifier.probabilities(ids)  # the first one allocates
+            started = time.perf_counter()
+            self._classifier.probabilities(ids)
+        except OutOfMemoryError:
+            return 0.0
+        return ids.size / (time.perf_counter() - started)
 
     def _labels(self) -> LabelSet:
         try:

@@ -33,8 +33,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from jobbatch.classifier import ONNX_FILE
 from jobbatch.decisions import Decisions, Scaling
+from jobbatch.devices import ONNX_FILE
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.model import TitleModel
 from jobbatch.settings import TrainSettings

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save as save_tensors
 
-from jobbatch.classifier import ONNX_FILE
+from jobbatch.devices import ONNX_FILE
 from jobbatch.labels import LabelSet
 from jobbatch.training.character_ngrams import LENGTHS, CharacterNgrams
 from jobbatch.training.classic_graph import make_graph

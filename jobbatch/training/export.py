@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from jobbatch import config
-from jobbatch.classifier import ONNX_FILE
+from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
 from jobbatch.settings import ExportRecipe

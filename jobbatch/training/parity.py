@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from jobbatch.classifier import ONNX_FILE
+from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import ModelError, ParityError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel

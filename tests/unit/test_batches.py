@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobbatch.batches import of_equal_length
+from jobbatch.batches import fastest_budget, of_equal_length, one_ahead
 
 all_lengths = st.lists(st.integers(1, 40), max_size=60).map(lambda n: np.array(n, np.int64))
 budgets = st.integers(1, 100)
@@ -51,3 +54,39 @@ def test_a_title_longer_than_the_budget_is_a_batch_of_its_own() -> None:
 
 def test_no_titles_make_no_batches() -> None:
     assert of_equal_length(np.array([], np.int64), 512) == []
+
+
+@pytest.mark.parametrize(
+    ("rates", "expected"),
+    [
+        ([100, 200, 300, 310], 4),  # the last gains too little
+        ([100, 200, 0, 0], 2),  # the third does not fit the memory
+        ([0, 0, 0, 0], 1),
+        ([100, 100, 900, 900], 1),  # not worth trying further
+        ([1, 2, 4, 8], 8),
+    ],
+)
+def test_the_smallest_budget_that_is_about_as_fast_as_larger_ones_is_taken(rates, expected) -> None:
+    budgets = [1, 2, 4, 8]
+    assert fastest_budget(budgets, dict(zip(budgets, rates, strict=True)).__getitem__) == expected
+
+
+class TestOneAhead:
+    def test_results_come_in_order_and_only_the_next_item_is_begun(self) -> None:
+        begun = []
+        with ThreadPoolExecutor(1) as executor:
+            results = one_ahead(executor, lambda n: begun.append(n) or n * n, range(5))
+            assert next(results) == 0
+            assert set(begun) <= {0, 1}
+            assert list(results) == [1, 4, 9, 16]
+
+    def test_nothing_gives_nothing(self) -> None:
+        with ThreadPoolExecutor(1) as executor:
+            assert list(one_ahead(executor, str, [])) == []
+
+    def test_an_error_comes_where_its_result_would(self) -> None:
+        with ThreadPoolExecutor(1) as executor:
+            results = one_ahead(executor, lambda n: 1 // n, [1, 0, 1])
+            assert next(results) == 1
+            with pytest.raises(ZeroDivisionError):
+                next(results)

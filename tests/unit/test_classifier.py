@@ -1,10 +1,11 @@
-"""Probabilities from ONNX Runtime: the device asked for, or a plain error."""
+"""Probabilities from ONNX Runtime, from one session or several, or a plain error."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -14,7 +15,7 @@ import onnx
 import pytest
 from onnx.external_data_helper import set_external_data
 
-from jobbatch.classifier import Classifier, OutOfMemoryError, choose_device, usable_cores
+from jobbatch.classifier import Classifier, OutOfMemoryError
 from jobbatch.errors import DeviceError, MissingExtraError, ModelError
 from tests import wordmodel
 
@@ -28,24 +29,49 @@ def graph(word_model) -> bytes:
     return (word_model / "onnx" / "model_int8.onnx").read_bytes()
 
 
+class Session:
+    """Stands for ONNX Runtime's session: answers every batch with the same logits."""
+
+    def __init__(self, provider: str, logits: np.ndarray) -> None:
+        self.get_providers = lambda: [provider]
+        self.get_inputs = lambda: [
+            SimpleNamespace(name="input_ids"),
+            SimpleNamespace(name="attention_mask"),
+        ]
+        self.get_outputs = lambda: [SimpleNamespace(name="logits", shape=["batch", 6])]
+        self.fed: list[dict[str, np.ndarray]] = []
+        self.run_with_iobinding = lambda binding: self.fed.append(binding.fed)
+        self.logits = logits
+
+    def io_binding(self) -> SimpleNamespace:
+        fed: dict[str, np.ndarray] = {}
+        return SimpleNamespace(
+            fed=fed,
+            bind_cpu_input=fed.__setitem__,
+            bind_output=lambda _: None,
+            copy_outputs_to_cpu=lambda: [self.logits],
+        )
+
+
 @pytest.fixture
 def runtime(monkeypatch) -> Callable[..., SimpleNamespace]:
     """Return a maker of stand-ins for ONNX Runtime, with these execution providers."""
 
     def make(*built_in: str, used: str = "CPUExecutionProvider") -> SimpleNamespace:
-        session = SimpleNamespace(fed=[])
-        session.get_providers = lambda: [used]
-        session.get_inputs = lambda: [
-            SimpleNamespace(name="input_ids"),
-            SimpleNamespace(name="attention_mask"),
-        ]
-        session.run = lambda _, feeds: session.fed.append(feeds) or [np.zeros((2, 6))]
         fake = SimpleNamespace(
+            asked=[],
+            sessions=[],
             get_available_providers=lambda: [*built_in, "CPUExecutionProvider"],
-            InferenceSession=lambda *_, **__: session,
             SessionOptions=SimpleNamespace,
-            session=session,
+            preload_dlls=lambda: None,
         )
+
+        def session(*_: object, providers: list[object]) -> Session:
+            fake.asked.append(providers)
+            fake.sessions.append(Session(used, np.zeros((2, 6))))
+            return fake.sessions[-1]
+
+        fake.InferenceSession = session
         monkeypatch.setitem(sys.modules, "onnxruntime", fake)
         return fake
 
@@ -67,9 +93,9 @@ def test_the_head_is_as_wide_as_the_graph_s_output(graph) -> None:
 
 
 def test_a_graph_that_takes_a_mask_is_given_one_of_ones_since_nothing_is_padded(runtime) -> None:
-    session = runtime().session
+    fake = runtime()
     Classifier(b"", "cpu").probabilities(IDS)
-    (feeds,) = session.fed
+    (feeds,) = fake.sessions[0].fed
     assert feeds["input_ids"] is IDS
     assert np.array_equal(feeds["attention_mask"], np.ones_like(IDS))
 
@@ -91,18 +117,20 @@ def test_a_token_that_the_model_does_not_know_is_a_model_error(graph) -> None:
 def test_a_batch_that_does_not_fit_the_memory_is_told_from_a_broken_model(
     runtime, said: str
 ) -> None:
-    session = runtime().session
-    session.run = mock.Mock(side_effect=RuntimeError(said))
+    fake = runtime()
+    classifier = Classifier(b"", "cpu")
+    fake.sessions[0].run_with_iobinding = mock.Mock(side_effect=RuntimeError(said))
     with pytest.raises(OutOfMemoryError, match="too little memory free for 6 tokens"):
-        Classifier(b"", "cpu").probabilities(IDS)
+        classifier.probabilities(IDS)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_an_output_that_is_no_finite_number_is_an_error_and_no_label(runtime, broken) -> None:
-    session = runtime().session
-    session.run = lambda *_: [np.array([[0.0] * 5 + [broken]])]
+    fake = runtime()
+    classifier = Classifier(b"", "cpu")
+    fake.sessions[0].logits = np.array([[0.0] * 5 + [broken]])
     with pytest.raises(ModelError, match="not finite"):
-        Classifier(b"", "cpu").probabilities(IDS)
+        classifier.probabilities(IDS)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a graph"])
@@ -128,43 +156,7 @@ def test_data_beside_the_graph_is_not_read(graph, tmp_path: Path) -> None:
         Classifier(model.SerializeToString(), "cpu")
 
 
-class TestTheDevice:
-    def test_the_cpu_when_asked_for_is_used_whatever_there_is(self, runtime) -> None:
-        runtime("CUDAExecutionProvider")
-        choice = choose_device("cpu", has_cuda_graph=True)
-        assert (choice.device, choice.reason) == ("cpu", "asked for")
-
-    def test_cuda_asked_for_without_its_provider_is_an_error_naming_the_extra(
-        self, runtime
-    ) -> None:
-        runtime()
-        with pytest.raises(DeviceError, match=r"jobbatch\[cuda\].*--device cpu"):
-            choose_device("cuda", has_cuda_graph=True)
-
-    def test_cuda_asked_for_without_its_graph_is_an_error_naming_the_command(self, runtime) -> None:
-        runtime("CUDAExecutionProvider")
-        with pytest.raises(ModelError, match=r"export-onnx MODEL --recipe export/cuda-fp16\.toml"):
-            choose_device("cuda", has_cuda_graph=False)
-
-    def test_cuda_asked_for_and_there_is_used(self, runtime) -> None:
-        runtime("CUDAExecutionProvider")
-        assert choose_device("cuda", has_cuda_graph=True).device == "cuda"
-
-    @pytest.mark.parametrize(
-        ("built_in", "has_graph", "device", "reason"),
-        [
-            ([], True, "cpu", "this ONNX Runtime has no CUDA provider"),
-            (["CUDAExecutionProvider"], False, "cpu", "the model has no onnx/model_fp16.onnx"),
-            (["CUDAExecutionProvider"], True, "cuda", "a CUDA provider is installed"),
-        ],
-    )
-    def test_auto_takes_cuda_where_it_can_and_says_why(
-        self, runtime, built_in, has_graph, device, reason
-    ) -> None:
-        runtime(*built_in)
-        choice = choose_device("auto", has_cuda_graph=has_graph)
-        assert (choice.device, choice.reason) == (device, reason)
-
+class TestOnGpus:
     def test_a_session_that_falls_back_to_the_cpu_is_an_error_and_not_a_slow_run(
         self, runtime
     ) -> None:
@@ -172,27 +164,41 @@ class TestTheDevice:
         with pytest.raises(DeviceError, match=r"would run on CPUExecutionProvider"):
             Classifier(b"", "cuda")
 
-    def test_a_session_on_cuda_is_used(self, runtime) -> None:
-        runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
-        assert Classifier(b"", "cuda").device == "cuda"
-
-    def test_cuda_s_own_libraries_are_loaded_where_the_runtime_can(self, runtime) -> None:
+    def test_each_gpu_has_a_session_and_all_of_them_work(self, runtime) -> None:
         fake = runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
-        loaded = []
-        fake.preload_dlls = lambda: loaded.append("cuda")
+        classifier = Classifier(b"", "cuda", ordinals=(0, 1), callers=4)
+        assert [providers[0][1]["device_id"] for providers in fake.asked] == [0, 1]
+        for _ in range(4):
+            classifier.probabilities(IDS)
+        assert [len(session.fed) for session in fake.sessions] == [2, 2]
+
+    def test_memory_kept_for_batches_does_not_double_with_each_longer_one(self, runtime) -> None:
+        fake = runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
         Classifier(b"", "cuda")
-        assert loaded == ["cuda"]
+        ((name, options), other) = fake.asked[0]
+        assert (name, other) == ("CUDAExecutionProvider", "CPUExecutionProvider")
+        assert options["arena_extend_strategy"] == "kSameAsRequested"
+
+    def test_several_sessions_answer_as_one_does(self, graph) -> None:
+        alone = Classifier(graph, "cpu").probabilities(IDS)
+        several = Classifier(graph, "cpu", ordinals=(0, 1), callers=3)
+        with ThreadPoolExecutor(6) as threads:
+            for answer in threads.map(several.probabilities, [IDS] * 60):
+                np.testing.assert_array_equal(answer, alone)
+
+    def test_a_session_is_free_again_after_a_batch_that_failed(self, graph) -> None:
+        classifier = Classifier(graph, "cpu")
+        for _ in range(2):
+            with pytest.raises(ModelError):
+                classifier.probabilities(np.array([[999]], np.int64))
+        assert classifier.probabilities(IDS).shape == (2, 6)
 
 
 class TestTheExtra:
     def test_without_onnx_runtime_both_extras_are_named(self, graph, monkeypatch) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
-        for use in (
-            lambda: Classifier(graph, "cpu"),
-            lambda: choose_device("auto", has_cuda_graph=True),
-        ):
-            with pytest.raises(MissingExtraError, match=r"jobbatch\[cpu\].*jobbatch\[cuda\]"):
-                use()
+        with pytest.raises(MissingExtraError, match=r"jobbatch\[cpu\].*jobbatch\[cuda\]"):
+            Classifier(graph, "cpu")
 
     def test_two_onnx_runtimes_over_each_other_are_said_to_be_so(self, graph, monkeypatch) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace())
@@ -203,11 +209,3 @@ class TestTheExtra:
         monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
         Classifier(graph, "cpu")
         assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
-
-
-def test_only_the_cores_that_this_process_may_use_are_counted(monkeypatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 7}, raising=False)
-    assert usable_cores() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert usable_cores() == 4

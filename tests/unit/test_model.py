@@ -193,14 +193,14 @@ class TestScoring:
     @given(titles, st.randoms(use_true_random=False), st.integers(1, 7))
     @settings(max_examples=25, deadline=None)
     def test_order_chunks_and_batches_do_not_change_an_answer(
-        self, model, keys: list[str], random, size: int
+        self, model, word_model, keys: list[str], random, size: int
     ) -> None:
         expected = dict(model.score(keys).select("key", "probabilities").iter_rows())
         shuffled = random.sample(keys, len(keys))
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(model_module.CHUNK_TITLES, "cpu", size)
-            patch.setattr(model_module, "TOKEN_BUDGET", {"cpu": 3 * size})
-            scores = model.score(shuffled)
+            patch.setitem(model_module.TOKEN_BUDGETS, "cpu", (3 * size,))
+            scores = TitleModel(word_model, ON_CPU).score(shuffled)
         assert scores["key"].to_list() == shuffled
         assert dict(scores.select("key", "probabilities").iter_rows()) == expected
 
@@ -216,6 +216,18 @@ class TestScoring:
         monkeypatch.setitem(model_module.CHUNK_TITLES, "cpu", 3)
         chunks = model.score_chunks(list("abcdefg"))
         assert [chunk["key"].to_list() for chunk in chunks] == [list("abc"), list("def"), ["g"]]
+
+    def test_the_size_of_batches_is_tried_out_once_where_there_is_much_to_do(
+        self, model, word_model, monkeypatch
+    ) -> None:
+        monkeypatch.setitem(model_module.TOKEN_BUDGETS, "cpu", (16, 32, 64))
+        tried = mock.Mock(side_effect=lambda _, rate: rate(32) and 32)
+        monkeypatch.setattr(model_module.batches, "fastest_budget", tried)
+        few, many = ["nurse"], [f"nurse {n}" for n in range(100)]
+        opened = TitleModel(word_model, ON_CPU)
+        for titles in (few, many, many):
+            assert opened.score(titles).equals(model.score(titles))
+        assert tried.call_count == 1
 
     def test_batches_that_do_not_fit_the_memory_are_halved_until_they_do(
         self, word_model, monkeypatch

@@ -14,7 +14,8 @@ pytest.importorskip("sklearn")
 
 from safetensors.numpy import load_file
 
-from jobbatch.classifier import ONNX_FILE, Classifier
+from jobbatch.classifier import Classifier
+from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.tokenizer import TitleTokenizer

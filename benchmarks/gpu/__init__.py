@@ -1,0 +1,1 @@
+"""What runs on a GPU, against PyTorch and the transformers pipeline on the same card."""
