@@ -47,6 +47,9 @@ def onnx_runtime() -> Any:
     """
     # On by default since 1.29; it writes identifiers to the home folder and queues uploads.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    # On Hopper it plans each new shape of a batch anew in each thread, which took longer than to
+    # score it; our batches have many shapes.
+    os.environ.setdefault("ORT_ENABLE_CUDNN_FLASH_ATTENTION", "0")
     try:
         import onnxruntime  # noqa: PLC0415 - an extra, and the import costs 0.16 s
     except ImportError as error:

@@ -209,3 +209,13 @@ class TestTheExtra:
         monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
         Classifier(graph, "cpu")
         assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+
+    @pytest.mark.parametrize(("said", "expected"), [(None, "0"), ("1", "1")])
+    def test_attention_that_plans_every_shape_is_off_unless_asked_for(
+        self, graph, monkeypatch, said, expected
+    ) -> None:
+        monkeypatch.delenv("ORT_ENABLE_CUDNN_FLASH_ATTENTION", raising=False)
+        if said:
+            monkeypatch.setenv("ORT_ENABLE_CUDNN_FLASH_ATTENTION", said)
+        Classifier(graph, "cpu")
+        assert os.environ["ORT_ENABLE_CUDNN_FLASH_ATTENTION"] == expected
