@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine with Python 3.11 to 3.14:
 #   make example    sets up and labels a real spreadsheet
-#   make check      sets up, lints, type-checks and runs every test
+#   make check      sets up, lints, type-checks, checks dependencies and runs every test
 PYTHON ?= python3
 RUN := .venv-run
 DEV := .venv
@@ -16,7 +16,7 @@ example: $(RUN)/ready ## set up and label jobs/examples/contacts.xlsx into out/
 	@mkdir -p out
 	$(RUN)/bin/jobbatch label jobs/examples/contacts.xlsx out/contacts-labelled.xlsx --overwrite
 
-check: lint types contract test ## set up and check everything, tests included
+check: lint types contract licences audit test ## set up and check everything, tests included
 
 test: $(DEV)/ready ## run the tests
 	$(DEV)/bin/pytest
@@ -31,6 +31,15 @@ types: $(DEV)/ready ## check the types, strictly
 contract: $(DEV)/ready ## check that imports run down the floors only
 	$(DEV)/bin/lint-imports --no-logo
 
+licences: $(DEV)/ready ## check the licences of what is needed at run time
+	$(DEV)/bin/python -m tools.licences
+
+audit: $(DEV)/ready ## ask for known vulnerabilities of the pinned versions
+	$(DEV)/bin/python -m tools.audit
+
+lock: $(DEV)/ready ## write constraints.txt, as .venv is now
+	$(DEV)/bin/python -m tools.lock
+
 fix: $(DEV)/ready ## format, and mend what can be mended
 	$(DEV)/bin/ruff format
 	$(DEV)/bin/ruff check --fix
@@ -42,7 +51,10 @@ bench-quick: $(BENCH)/ready ## the same on small inputs, once; some minutes
 	$(BENCH)/bin/python -m benchmarks --quick
 
 wheel: $(DEV)/ready ## build the wheel, the shipped model inside
-	$(DEV)/bin/python -m build --wheel
+	$(DEV)/bin/python -m build --wheel --no-isolation
+
+sbom: $(DEV)/ready ## write the release's bill of materials into dist/
+	$(DEV)/bin/python -m tools.sbom
 
 clean: ## remove the environments and everything built
 	rm -rf $(RUN) $(DEV) $(BENCH) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -54,14 +66,14 @@ $(RUN)/ready: pyproject.toml constraints.txt
 
 $(DEV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/python $(PIP) 'pip>=25.1'
+	$(DEV)/bin/python $(PIP) --constraint constraints.txt pip
 	$(DEV)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group dev
 	@touch $@
 
 $(BENCH)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python $(PIP) 'pip>=25.1'
+	$(BENCH)/bin/python $(PIP) --constraint constraints.txt pip
 	$(BENCH)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group bench
 	@touch $@
 
-.PHONY: help example check test lint types contract fix bench bench-quick wheel clean
+.PHONY: help example check test lint types contract licences audit lock fix bench bench-quick wheel sbom clean

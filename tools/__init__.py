@@ -1,0 +1,1 @@
+"""What the Makefile runs besides the tests: the lock, licences, advisories and the bill of materials."""
