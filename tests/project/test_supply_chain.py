@@ -76,6 +76,10 @@ class TestInstalled:
         package(site, "lamp", "Requires-Dist: oil; sys_platform == 'lighthouse'")
         assert list(installed([Requirement("lamp")])) == ["lamp"]
 
+    def test_what_only_some_builds_of_pytorch_bring_is_left_out(self, site: Path) -> None:
+        package(site, "torch", "Requires-Dist: lamp; platform_system != 'lighthouse'")
+        assert list(installed([Requirement("torch")])) == ["torch"]
+
     def test_what_is_missing_is_an_error_that_names_it(self, site: Path) -> None:
         package(site, "lamp", "Requires-Dist: oil")
         with pytest.raises(PackageNotFoundError, match="oil"):
