@@ -220,7 +220,7 @@ def _fold(run: Run, number: int) -> Outcome:
     held = {sheet_keys[i] for i in folds[number]}
     rest = np.array([i for key, i in index.items() if key not in held])
     train, validation = (
-        training.titles(data, rest[part])
+        training.titles(data, targets, rest[part])
         for part in splits.stratified_split(
             [data.keys[i] for i in rest], targets[rest], HELD_OUT, run.seed
         )
@@ -337,7 +337,7 @@ def _seed_procedure(run: Run, held: set[int], data: Dataset) -> Decided:
     targets = own.labels.encode(own.key_labels)
     rest = np.array([i for i, key in enumerate(own.keys) if key not in taken])
     train, validation = (
-        training.titles(own, rest[part])
+        training.titles(own, targets, rest[part])
         for part in splits.stratified_split(
             [own.keys[i] for i in rest], targets[rest], HELD_OUT, run.seed
         )

@@ -99,7 +99,7 @@ def _train(
     notes = _notes(settings)
     targets = data.labels.encode(data.key_labels)
     parts = _split(data, targets, settings)
-    train, validation = (titles(data, part) for part in (parts.train, parts.validation))
+    train, validation = (titles(data, targets, part) for part in (parts.train, parts.validation))
     work = work_folder(settings.out)
     options = options or encoder_options(settings, data)
     if not settings.resume:
@@ -165,11 +165,10 @@ def _notes(settings: TrainSettings) -> str:
         raise UsageError(f"--notes {settings.notes} cannot be read: {error}") from error
 
 
-def titles(data: Dataset, part: NDArray[np.intp]) -> Titles:
-    """Return the distinct titles of some indices, with their labels and weights."""
+def titles(data: Dataset, targets: NDArray[np.bool_], part: NDArray[np.intp]) -> Titles:
+    """Return the distinct titles of some indices, with their labels, of all `targets`, and weights."""
     keys = _keys(data, part)
-    targets = data.labels.encode([data.key_labels[i] for i in part])
-    return Titles(keys=keys, targets=targets, weights=data.weights(keys))
+    return Titles(keys=keys, targets=targets[part], weights=data.weights(keys))
 
 
 def encoder_options(settings: TrainSettings, data: Dataset) -> EncoderOptions:
