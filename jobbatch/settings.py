@@ -36,19 +36,36 @@ class PredictSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSettings:
+class LabelledTables:
+    """Which tables of labelled titles there are, and how they are read.
+
+    Attributes:
+        data: the tables; none: the titles that come with the package.
+        own_titles: add the titles that come with the package to `data`.
+        context: columns that tell more of a title, such as department or company.
+        label_columns: columns that hold a label each; empty: found by their headers.
+        delimiter: splits the cells of the label columns into several labels, if given.
+        encoding: of `data` where they are delimited text; none: UTF-8.
+    """
+
+    data: tuple[Path, ...] = ()
+    own_titles: bool = False
+    title_column: str | None = None
+    context: tuple[str, ...] = ()
+    label_columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings(LabelledTables):
     """What `jobbatch train` is asked to do. Learning rates are AdamW's, sizes are in titles.
 
     Attributes:
         out: the model folder to make.
-        data: tables of labelled titles; none: the titles that come with the package.
-        own_titles: add the titles that come with the package to `data`.
         corrections: a table of labels that replace those of `data` in training, by title or by
             the sha256 of its key; it labels titles of `unlabelled` too.
-        context: columns that tell more of a title, such as department or company.
-        label_columns: columns that hold a label each; empty: found by their headers.
-        delimiter: splits the cells of the label columns into several labels, if given.
-        encoding: of `data` and `unlabelled` where they are delimited text; none: UTF-8.
         model_type: a fine-tuned encoder; the classic model, one linear classifier per label over
             character n-grams, which has no base, epochs or rates; or distilled: an encoder that
             an ensemble of both teaches with the `unlabelled` titles.
@@ -58,22 +75,14 @@ class TrainSettings:
         layers: of the base's to keep, evenly spaced; none: all.
         prune_vocabulary: keep only the WordPiece tokens that titles use.
         unlabelled: a table of titles without labels, whose most frequent tokens are kept too, and
-            which a distilled model is taught with.
+            which a distilled model is taught with; read with the `encoding` of `data`.
         vocabulary_size: tokens up to which those are kept.
         patience: epochs without a better validation F1 after which training stops.
         notes: a Markdown file that the model card takes over: sources, licences, figures.
     """
 
     out: Path
-    data: tuple[Path, ...] = ()
-    own_titles: bool = False
     corrections: Path | None = None
-    title_column: str | None = None
-    context: tuple[str, ...] = ()
-    label_columns: tuple[str, ...] = ()
-    delimiter: str | None = None
-    sheet: str | None = None
-    encoding: str | None = None
     model_type: Literal["encoder", "classic", "distilled"] = "encoder"
     base: str | None = None
     epochs: int = 12
@@ -142,43 +151,27 @@ def _check_sizes(settings: TrainSettings | PretrainSettings) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateSettings:
-    """What `jobbatch evaluate` is asked to do; how `data` are read is as in `TrainSettings`.
+class EvaluateSettings(LabelledTables):
+    """What `jobbatch evaluate` is asked to do.
 
     Attributes:
         out: the folder of the report; none: it is not written.
     """
 
-    data: tuple[Path, ...] = ()
-    own_titles: bool = False
-    title_column: str | None = None
-    context: tuple[str, ...] = ()
-    label_columns: tuple[str, ...] = ()
-    delimiter: str | None = None
-    sheet: str | None = None
-    encoding: str | None = None
     model: str | None = None
     out: Path | None = None
     overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSettings:
-    """What `jobbatch audit` is asked to do; how `data` are read is as in `TrainSettings`.
+class AuditSettings(LabelledTables):
+    """What `jobbatch audit` is asked to do.
 
     Attributes:
         out: the workbook to make.
     """
 
     out: Path
-    data: tuple[Path, ...] = ()
-    own_titles: bool = False
-    title_column: str | None = None
-    context: tuple[str, ...] = ()
-    label_columns: tuple[str, ...] = ()
-    delimiter: str | None = None
-    sheet: str | None = None
-    encoding: str | None = None
     overwrite: bool = False
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from jobbatch.errors import OutputError, UsageError
 from jobbatch.runs import exclusive
-from jobbatch.settings import AuditSettings, TrainSettings
+from jobbatch.settings import AuditSettings, LabelledTables, TrainSettings
 from jobbatch.tables import formats, publish
 from jobbatch.training import audit_workbook, dataset, labelled_table, suspicions
 from jobbatch.training.data_report import TableReport
@@ -116,14 +116,5 @@ def _next_command(settings: AuditSettings) -> str:
 
 def _as_training(settings: AuditSettings) -> TrainSettings:
     """Return the settings that training would read the same data with."""
-    return TrainSettings(
-        out=settings.out,
-        data=settings.data,
-        own_titles=settings.own_titles,
-        title_column=settings.title_column,
-        context=settings.context,
-        label_columns=settings.label_columns,
-        delimiter=settings.delimiter,
-        sheet=settings.sheet,
-        encoding=settings.encoding,
-    )
+    tables = {field.name: getattr(settings, field.name) for field in fields(LabelledTables)}
+    return TrainSettings(out=settings.out, **tables)

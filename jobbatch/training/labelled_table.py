@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from jobbatch.errors import UsageError
-from jobbatch.settings import AuditSettings, EvaluateSettings, TrainSettings
+from jobbatch.settings import LabelledTables
 from jobbatch.tables.asked_columns import context_columns
 from jobbatch.tables.source import open_table
 from jobbatch.tables.title_column import find_title_column
@@ -28,7 +28,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A table and where its titles and labels stand; fields as in `TrainSettings`."""
+    """A table and where its titles and labels stand; fields as in `LabelledTables`."""
 
     path: Path
     sheet: str | None = None
@@ -65,7 +65,7 @@ class LabelledTable:
     sha256: str
 
 
-def sources(settings: TrainSettings | EvaluateSettings | AuditSettings) -> tuple[Source, ...]:
+def sources(settings: LabelledTables) -> tuple[Source, ...]:
     """Return the tables that the settings ask for, the package's own last."""
     given = tuple(
         Source(
