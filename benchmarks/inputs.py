@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from itertools import islice, product
@@ -86,11 +87,15 @@ def add_graph(folder: Path, file: str, recipe: ExportRecipe) -> None:
     (folder / file).write_bytes(made)
 
 
-def seal(folder: Path) -> None:
-    """Write the manifest of a model folder whose files were changed."""
+def copy_model(source: Path, folder: Path, graphs: Mapping[str, ExportRecipe]) -> Path:
+    """Copy a model folder and give it these graphs, by the recipe of each file."""
     from jobbatch.weights import ModelFolder, write_manifest  # noqa: PLC0415
 
+    shutil.copytree(source, folder)
+    for file, asked in graphs.items():
+        add_graph(folder, file, asked)
     write_manifest(folder, ModelFolder(folder).manifest)
+    return folder
 
 
 def random_model(folder: Path, layers: int, width: int, graphs: Mapping[str, ExportRecipe]) -> Path:

@@ -6,7 +6,6 @@ Each way gets as many titles as it needs for some seconds of work; all ways of a
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -95,10 +94,7 @@ def _folder(size: Size, folder: Path) -> Path:
     if size.name != "shipped":
         graphs = {ONNX_FILE["cpu"]: inputs.recipe("cpu-int8"), FP32: inputs.recipe("cpu-fp32")}
         return inputs.random_model(folder / size.name, size.layers, size.width, graphs)
-    shipped = folder / "shipped"
-    shutil.copytree(default_model(), shipped)
-    inputs.add_graph(shipped, FP32, inputs.recipe("cpu-fp32"))
-    return shipped
+    return inputs.copy_model(default_model(), folder / "shipped", {FP32: inputs.recipe("cpu-fp32")})
 
 
 def _ways(size: Size, model: Path, folder: Path) -> dict[str, Way]:

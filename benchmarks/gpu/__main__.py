@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
 import sys
 import tempfile
 import time
@@ -185,9 +184,7 @@ def _folders(plan: Plan, folder: Path, device: Kind) -> tuple[Path, Path]:
     made = {name: folder / name for name in wanted}
     for name, asked in wanted.items():
         if plan.name == "shipped":
-            shutil.copytree(default_model(), made[name])
-            inputs.add_graph(made[name], ONNX_FILE[device], asked)
-            inputs.seal(made[name])
+            inputs.copy_model(default_model(), made[name], {ONNX_FILE[device]: asked})
         else:
             graphs = {ONNX_FILE[device]: asked}
             torch.manual_seed(0)
