@@ -25,7 +25,8 @@ _PLACES = (
 ).split()
 _FIELDS = (
     "Sales Marketing Finance Legal Audit Risk Data Cloud Tax Payroll Safety Design Quality Claims "
-    "Retail Energy Health Rail Ports Mining"
+    "Retail Energy Health Rail Ports Mining Water Gas Food Wine Toys Film Music Media Travel Hotels "
+    "Banking Leasing Lending Steel Paper Glass Textiles Plastics Robotics Space"
 ).split()
 TITLE = "Job Title"
 

@@ -91,7 +91,11 @@ def _tables(found: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield f"Parquet, {parquet['rows']:,} rows with {parquet['distinct']:,} distinct titles, all known:"
     yield ""
-    yield from _ways({k: v for k, v in parquet.items() if isinstance(v, dict)})
+    yield from _ways({k: v for k, v in parquet.items() if "median_seconds" in _dict(v)})
+    yield ""
+    new = parquet["one percent new"]
+    yield f"With {new['new titles']:,} of the titles new: {new['whole']:.1f} s; these alone, with all that a"
+    yield f"run takes: {new['alone']:.1f} s."
     yield ""
     yield f".xlsx to Parquet, {xlsx['rows']:,} rows with {xlsx['distinct']:,} titles, all known:"
     yield ""
@@ -100,6 +104,10 @@ def _tables(found: dict[str, Any]) -> Iterator[str]:
     yield f"{xlsx['rows']:,} labelled rows to .xlsx:"
     yield ""
     yield from _ways(xlsx["write"])
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _ways(ways: dict[str, dict[str, Any]]) -> Iterator[str]:
