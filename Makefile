@@ -44,6 +44,9 @@ fix: $(DEV)/ready ## format, and mend what can be mended
 	$(DEV)/bin/ruff format
 	$(DEV)/bin/ruff check --fix
 
+reliability: $(DEV)/ready ## write docs/reliability.md from the tests that prove it
+	$(DEV)/bin/python -m tests.reliability docs/reliability.md
+
 bench: $(BENCH)/ready ## measure jobbatch and its peers; some hours
 	$(BENCH)/bin/python -m benchmarks
 
@@ -76,4 +79,4 @@ $(BENCH)/ready: pyproject.toml constraints.txt
 	$(BENCH)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group bench
 	@touch $@
 
-.PHONY: help example check test lint types contract licences audit lock fix bench bench-quick wheel sbom clean
+.PHONY: help example check test lint types contract licences audit lock fix reliability bench bench-quick wheel sbom clean

@@ -13,12 +13,17 @@ from jobbatch.labeller import Labeller
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.settings import LabelSettings
 from tests import wordmodel
+from tests.reliability import FullRun
 
 # The same examples on every run, so that a red build is always about the change at hand;
 # `pytest --hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("check", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=None)
 hypothesis.settings.load_profile("check")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(FullRun())
 
 
 @pytest.fixture(scope="session")
