@@ -286,6 +286,7 @@ MODEL_FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.fault(31, 33)
 @pytest.mark.parametrize(("spoil", "says"), MODEL_FAULTS.values(), ids=MODEL_FAULTS)
 @pytest.mark.usefixtures("people_csv")
 def test_a_model_that_is_not_whole_labels_nothing(
@@ -359,6 +360,7 @@ def as_nobody_special() -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(
     ("sealed", "code", "says"),
     [

@@ -222,6 +222,7 @@ Path.replace = killing
 SCORED_BEFORE = dict(zip(KILLED_AT, (1, 3, 5, 5, 5, 5), strict=True))
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("point", KILLED_AT)
 def test_a_killed_run_is_simply_run_again(
     jobbatch: Command,
@@ -248,6 +249,7 @@ def test_a_killed_run_is_simply_run_again(
     ]
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     "point", ["with the output half written", "before the output is published"]
 )
@@ -265,6 +267,7 @@ def test_a_killed_run_leaves_the_old_output_untouched(
     assert pl.read_parquet("out.parquet").height == 5
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_run_says_how_to_go_on(
     jobbatch: Command,
@@ -289,6 +292,7 @@ scores.ScoreStore.commit = interrupting
     assert json.loads(again.out)["new_titles"] == 3
 
 
+@pytest.mark.fault(42)
 def test_damaged_scores_are_scored_again_with_a_warning(
     jobbatch: Command, command: Command, tmp_path: Path
 ) -> None:
@@ -304,6 +308,7 @@ def test_damaged_scores_are_scored_again_with_a_warning(
 # Two at a time
 
 
+@pytest.mark.fault(8)
 def test_the_second_run_on_an_output_ends_at_once(jobbatch: Command, files: Files) -> None:
     with exclusive(Path("out.csv")):
         ran = jobbatch("label", "people.csv", "out.csv")
@@ -312,6 +317,7 @@ def test_the_second_run_on_an_output_ends_at_once(jobbatch: Command, files: File
     assert files() == ["people.csv"]
 
 
+@pytest.mark.fault(9)
 def test_the_lock_of_a_killed_run_holds_nobody_up(jobbatch: Command, command: Command) -> None:
     patch = f"{SMALL_CHUNKS}\nsink.write = lambda *_, **__: stop(signal.SIGKILL)"
     assert jobbatch("label", "people.csv", "out.csv", patch=patch).code == -signal.SIGKILL
@@ -340,6 +346,7 @@ def many() -> pl.DataFrame:
     return table
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("ending", [".parquet", ".xlsx", ".csv", ".jsonl", ".arrow"])
 def test_a_full_disk_keeps_the_old_output_and_no_fragment(
     many: pl.DataFrame, command: Command, files: Files, full_disk: None, ending: str
@@ -355,6 +362,7 @@ def test_a_full_disk_keeps_the_old_output_and_no_fragment(
     assert files() == before
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize(
     "arguments", [("many.xlsx",), ("many.csv", "--encoding", "latin-1")], ids=lambda a: a[0]
 )

@@ -62,6 +62,7 @@ def finish(process: subprocess.Popen[str]) -> list[str]:
     return out.splitlines()
 
 
+@pytest.mark.fault(45)
 def test_a_killed_training_resumed_makes_the_same_model(
     arguments: list[str], tmp_path: Path
 ) -> None:

@@ -100,11 +100,13 @@ def test_a_graph_that_takes_a_mask_is_given_one_of_ones_since_nothing_is_padded(
     assert np.array_equal(feeds["attention_mask"], np.ones_like(IDS))
 
 
+@pytest.mark.fault(35)
 def test_a_token_that_the_model_does_not_know_is_a_model_error(graph) -> None:
     with pytest.raises(ModelError, match=r"failed on a batch of \(1, 1\)"):
         Classifier(graph, "cpu").probabilities(np.array([[999]], np.int64))
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize(
     "said",
     [
@@ -124,6 +126,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_told_from_a_broken_model(
         classifier.probabilities(IDS)
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_an_output_that_is_no_finite_number_is_an_error_and_no_label(runtime, broken) -> None:
     fake = runtime()
@@ -146,6 +149,7 @@ def test_a_graph_with_other_inputs_is_refused_by_their_names(graph) -> None:
         Classifier(model.SerializeToString(), "cpu")
 
 
+@pytest.mark.fault(34)
 def test_data_beside_the_graph_is_not_read(graph, tmp_path: Path) -> None:
     model = onnx.load_model_from_string(graph)
     (weights,) = (t for t in model.graph.initializer if t.name == "weights")

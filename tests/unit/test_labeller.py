@@ -149,6 +149,7 @@ class TestAnswers:
         again.answers(distinct("nurse", "manager"))
         assert sum(scored_titles) == sum(canaries) + 1
 
+    @pytest.mark.fault(1, 2)
     def test_an_interrupted_run_goes_on_where_it_was(
         self, labeller, word_model, tmp_path: Path, monkeypatch, scored_titles
     ) -> None:
@@ -168,6 +169,7 @@ class TestAnswers:
         assert sum(scored_titles) == resumed.new_titles == 1
         assert answers.equals(Labeller(resumed.model, tmp_path / "fresh").answers(titles))
 
+    @pytest.mark.fault(42)
     def test_a_damaged_part_of_the_store_is_scored_again(self, labeller, scored_titles) -> None:
         first = labeller.answers(distinct("nurse", "owner"))
         (part,) = labeller.store.folder.iterdir()
@@ -176,6 +178,7 @@ class TestAnswers:
         assert labeller.answers(distinct("nurse", "owner")).equals(first)
         assert sum(scored_titles) == 2
 
+    @pytest.mark.fault(41)
     def test_new_thresholds_use_the_scores_that_are_known(
         self, labeller, word_model, tmp_path: Path, scored_titles
     ) -> None:
@@ -212,6 +215,7 @@ class TestAnswers:
         assert answers["count"].to_list() == [3, 4]
         assert "key" not in answers.columns
 
+    @pytest.mark.fault(40)
     @given(
         st.lists(
             st.lists(st.sampled_from(["VP", "nurse", "Owner", "x"]), max_size=4).map(" ".join),

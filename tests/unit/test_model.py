@@ -60,6 +60,7 @@ def with_decisions(**fields: object) -> Callable[[Path], object]:
 
 
 class TestOpening:
+    @pytest.mark.fault(33)
     def test_a_nan_among_the_weights_is_a_model_error(self, altered) -> None:
         def spoil(folder: Path) -> None:
             graph = onnx.load(folder / GRAPH)
@@ -72,6 +73,7 @@ class TestOpening:
         with pytest.raises(ModelError, match="not finite"):
             altered(spoil)
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize(
         ("labels", "problem"),
         [
@@ -88,6 +90,7 @@ class TestOpening:
         with pytest.raises(ModelError, match=problem):
             altered(labels=labels)
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize("field", ["calibration", "thresholds"])
     def test_decisions_for_another_number_of_labels_are_a_model_error(self, altered, field) -> None:
         with pytest.raises(ModelError, match=rf"decisions\.json \({field}\) has 5"):
@@ -98,6 +101,7 @@ class TestOpening:
         with pytest.raises(ModelError, match="order in decisions"):
             altered(with_decisions(order=order))
 
+    @pytest.mark.fault(31, 35)
     @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"vocab_size": 99}'])
     def test_a_configuration_that_does_not_fit_the_tokenizer_is_a_model_error(
         self, altered, content: str
@@ -105,6 +109,7 @@ class TestOpening:
         with pytest.raises(ModelError, match=r"config\.json"):
             altered(lambda folder: (folder / "config.json").write_text(content))
 
+    @pytest.mark.fault(35)
     def test_a_tokenizer_with_more_words_than_the_graph_is_a_model_error(self, altered) -> None:
         def add_a_word(folder: Path) -> None:
             path = folder / "tokenizer.json"
@@ -116,6 +121,7 @@ class TestOpening:
         with pytest.raises(ModelError, match="failed on a batch"):
             altered(add_a_word, canaries=(Canary(title="boss", probabilities=(0.5,) * 6),))
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "decisions.json"])
     def test_a_folder_made_without_one_of_its_files_is_a_model_error(self, altered, name) -> None:
         with pytest.raises(ModelError, match=name.replace(".", r"\.")):
@@ -125,6 +131,7 @@ class TestOpening:
         with pytest.raises(ModelError, match=r"export-onnx .*altered --recipe export/cpu-int8"):
             altered(lambda folder: (folder / GRAPH).unlink())
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize(
         ("probabilities", "problem"),
         [
@@ -190,6 +197,7 @@ class TestScoring:
         )
         assert scores.schema == schema(6)
 
+    @pytest.mark.fault(40)
     @given(titles, st.randoms(use_true_random=False), st.integers(1, 7))
     @settings(max_examples=25, deadline=None)
     def test_order_chunks_and_batches_do_not_change_an_answer(
@@ -204,6 +212,7 @@ class TestScoring:
         assert scores["key"].to_list() == shuffled
         assert dict(scores.select("key", "probabilities").iter_rows()) == expected
 
+    @pytest.mark.fault(40)
     @pytest.mark.parametrize("threads", [1, 3])
     def test_the_number_of_threads_does_not_change_an_answer(
         self, model, word_model, threads: int
@@ -229,6 +238,7 @@ class TestScoring:
             assert opened.score(titles).equals(model.score(titles))
         assert tried.call_count == 1
 
+    @pytest.mark.fault(37)
     def test_batches_that_do_not_fit_the_memory_are_halved_until_they_do(
         self, word_model, monkeypatch
     ) -> None:
@@ -251,6 +261,7 @@ class TestScoring:
         assert model.score(titles).equals(expected)
         assert max(sizes) <= 40  # what was learned is kept
 
+    @pytest.mark.fault(37)
     def test_a_title_that_does_not_fit_the_memory_by_itself_is_an_error(
         self, word_model, monkeypatch
     ) -> None:
@@ -260,6 +271,7 @@ class TestScoring:
         with pytest.raises(ResourceError, match="no memory"):
             model.score(["nurse", "chief owner"])
 
+    @pytest.mark.fault(35)
     def test_a_title_longer_than_the_model_reads_is_flagged(self, model) -> None:
         scores = model.score(["nurse", " ".join(["nurse"] * 200)])
         assert scores["truncated"].to_list() == [False, True]

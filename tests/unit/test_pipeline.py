@@ -203,6 +203,7 @@ def test_a_categorical_title_column_fits_a_workbook(settings: Make, tmp_path: Pa
     assert [row[0] for row in rows] == ["nurse", None, "nurse"]
 
 
+@pytest.mark.fault(40)
 @hypothesis_settings(max_examples=10, deadline=None)
 @given(titles=st.lists(TITLES, min_size=1, max_size=8))
 def test_a_row_gets_the_answer_that_its_title_gets_alone(
@@ -322,12 +323,14 @@ def test_a_title_is_scored_once_however_often_and_however_it_is_written(
     assert report.manifest.counts == {"rows": 6, "distinct_titles": 5, "to_review": 1}
 
 
+@pytest.mark.fault(41)
 def test_the_second_night_scores_only_what_is_new(settings: Make, people_csv: Path) -> None:
     assert label_file(settings()).new_titles == 3
     people_csv.write_text(PEOPLE + "012,director,\n")
     assert label_file(settings(overwrite=True)).new_titles == 1
 
 
+@pytest.mark.fault(41)
 def test_other_thresholds_decide_anew_without_scoring_anew(
     settings: Make, people_csv: Path, word_model: Path, tmp_path: Path
 ) -> None:
@@ -339,6 +342,7 @@ def test_other_thresholds_decide_anew_without_scoring_anew(
     assert reasons[0] == "no label above its threshold"
 
 
+@pytest.mark.fault(41)
 @pytest.mark.usefixtures("people_csv")
 def test_another_model_does_not_use_the_first_ones_scores(settings: Make, tmp_path: Path) -> None:
     label_file(settings())
@@ -443,6 +447,7 @@ CHANGES = (
 )
 
 
+@pytest.mark.fault(10)
 @pytest.mark.usefixtures("people_csv")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__.strip("_"))
 def test_after_a_change_the_output_is_replaced_only_where_that_was_asked_for(
@@ -461,6 +466,7 @@ def test_after_a_change_the_output_is_replaced_only_where_that_was_asked_for(
     assert label_file(again).up_to_date
 
 
+@pytest.mark.fault(10)
 def test_a_file_that_jobbatch_did_not_make_is_not_replaced(
     settings: Make, people_csv: Path
 ) -> None:
@@ -474,6 +480,7 @@ def test_a_file_that_jobbatch_did_not_make_is_not_replaced(
 # Equal work gives equal bytes
 
 
+@pytest.mark.fault(40)
 @pytest.mark.usefixtures("people_csv")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_equal_work_gives_equal_bytes(settings: Make, tmp_path: Path, ending: str) -> None:
@@ -484,6 +491,7 @@ def test_equal_work_gives_equal_bytes(settings: Make, tmp_path: Path, ending: st
     assert cold.read_bytes() == warm.read_bytes()
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("ending", [".parquet", ".arrow"])
 def test_equal_work_gives_equal_bytes_for_many_rows(
     settings: Make, tmp_path: Path, ending: str
@@ -503,6 +511,7 @@ def test_equal_work_gives_equal_bytes_for_many_rows(
 # What is refused, with nothing touched
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("link", ["itself", "symlink", "hard link"])
 def test_the_input_is_never_the_output(
@@ -573,6 +582,7 @@ def test_of_several_title_columns_one_must_be_chosen(settings: Make, tmp_path: P
     assert labels == [["Individual Contributor/Staff"]]
 
 
+@pytest.mark.fault(8)
 def test_a_run_waits_for_nobody(settings: Make, people_csv: Path) -> None:
     output = people_csv.with_name("out.parquet")
     with exclusive(output), pytest.raises(LockedError, match="another run"):
@@ -690,6 +700,7 @@ def test_an_input_that_changed_meanwhile_publishes_nothing(
     assert set(visible_files(people_csv.parent)) <= {"out.parquet", "people.csv"}
 
 
+@pytest.mark.fault(3)
 def test_a_failed_write_keeps_the_old_output_and_no_fragment(
     settings: Make, people_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -706,6 +717,7 @@ def test_a_failed_write_keeps_the_old_output_and_no_fragment(
     assert visible_files(people_csv.parent) == ["out.parquet", "people.csv"]
 
 
+@pytest.mark.fault(5)
 def test_an_output_that_came_out_short_is_not_published(
     settings: Make, people_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -720,6 +732,7 @@ def test_an_output_that_came_out_short_is_not_published(
     assert visible_files(people_csv.parent) == ["people.csv"]
 
 
+@pytest.mark.fault(1)
 def test_a_fragment_of_a_killed_run_is_cleared_away_by_the_next(
     settings: Make, people_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def hold_elsewhere(target: Path) -> subprocess.Popen[bytes]:
 
 
 class TestTheLock:
+    @pytest.mark.fault(8)
     def test_a_second_run_on_the_same_output_is_told_so_at_once(self, tmp_path: Path) -> None:
         target = tmp_path / "out.csv"
         with (
@@ -61,6 +62,7 @@ class TestTheLock:
         with exclusive(target):
             pass
 
+    @pytest.mark.fault(8)
     def test_it_is_free_again_when_its_holder_was_killed(self, tmp_path: Path) -> None:
         target = tmp_path / "out.csv"
         holder = hold_elsewhere(target)
@@ -71,6 +73,7 @@ class TestTheLock:
         with exclusive(target):
             pass
 
+    @pytest.mark.fault(9)
     def test_a_lock_file_that_nobody_holds_is_no_obstacle(self, tmp_path: Path) -> None:
         target = tmp_path / "out.csv"
         with exclusive(target):
@@ -80,6 +83,7 @@ class TestTheLock:
         with exclusive(target):
             pass
 
+    @pytest.mark.fault(8)
     def test_it_is_one_lock_however_the_output_is_named(self, tmp_path: Path, monkeypatch) -> None:
         (tmp_path / "sub").mkdir()
         monkeypatch.chdir(tmp_path / "sub")

@@ -62,11 +62,13 @@ def test_columns_beside_the_scores_are_not_stored(store: ScoreStore) -> None:
     assert store.known().equals(scores(nurse=0.25))
 
 
+@pytest.mark.fault(41)
 def test_another_fingerprint_sees_nothing(store: ScoreStore) -> None:
     store.commit(scores(nurse=0.25))
     assert reopened(store, "f2").known().height == 0
 
 
+@pytest.mark.fault(42)
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "other"])
 def test_a_damaged_part_is_left_out_with_a_warning_and_the_others_stay(
     store: ScoreStore, damage: str, caplog: pytest.LogCaptureFixture
@@ -95,6 +97,7 @@ def test_a_damaged_part_is_left_out_with_a_warning_and_the_others_stay(
     assert caplog.records == []
 
 
+@pytest.mark.fault(42)
 def test_titles_of_a_damaged_part_can_be_committed_again(store: ScoreStore) -> None:
     store.commit(scores(nurse=0.25))
     (part,) = parts(store)
@@ -104,6 +107,7 @@ def test_titles_of_a_damaged_part_can_be_committed_again(store: ScoreStore) -> N
     assert store.known().equals(scores(nurse=0.25))
 
 
+@pytest.mark.fault(1)
 def test_what_a_killed_run_left_half_written_is_no_part(store: ScoreStore) -> None:
     store.commit(scores(nurse=0.25))
     (part,) = parts(store)
@@ -111,6 +115,7 @@ def test_what_a_killed_run_left_half_written_is_no_part(store: ScoreStore) -> No
     assert store.known().equals(scores(nurse=0.25))
 
 
+@pytest.mark.fault(4, 5)
 def test_a_commit_that_fails_leaves_nothing_and_names_the_option(
     store: ScoreStore, monkeypatch
 ) -> None:

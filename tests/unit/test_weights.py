@@ -47,6 +47,7 @@ def flips(folder: Path, n_flips: int) -> Iterator[tuple[Path, bytes]]:
 
 
 class TestDamage:
+    @pytest.mark.fault(32)
     def test_any_changed_byte_of_any_file_is_a_model_error(self, folder: Path) -> None:
         for path, damaged in flips(folder, 100):
             whole = path.read_bytes()
@@ -58,6 +59,7 @@ class TestDamage:
             path.write_bytes(whole)
         ModelFolder(folder).verify()
 
+    @pytest.mark.fault(32)
     def test_any_changed_byte_of_the_manifest_is_a_model_error(self, folder: Path) -> None:
         whole = (folder / MANIFEST).read_bytes()
         for place in range(len(whole)):
@@ -67,6 +69,7 @@ class TestDamage:
                 with pytest.raises(ModelError):
                     Manifest.from_json(bytes(damaged))
 
+    @pytest.mark.fault(31)
     @pytest.mark.parametrize("cut", [0, 1, -1])
     def test_a_file_cut_short_or_with_more_at_its_end_is_corrupt(self, folder, cut: int) -> None:
         graph = folder / GRAPH
@@ -75,11 +78,13 @@ class TestDamage:
         with pytest.raises(ModelError, match=r"model_int8\.onnx is corrupt"):
             ModelFolder(folder).read(GRAPH)
 
+    @pytest.mark.fault(31)
     def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "tokenizer.json").unlink()
         with pytest.raises(ModelError, match=r"tokenizer\.json is missing"):
             ModelFolder(folder).verify()
 
+    @pytest.mark.fault(34)
     def test_a_link_is_not_followed(self, folder: Path, tmp_path: Path) -> None:
         moved = shutil.move(folder / GRAPH, tmp_path / "elsewhere.onnx")
         (folder / GRAPH).symlink_to(moved)
@@ -163,6 +168,7 @@ class TestTheFolder:
             with pytest.raises(ModelError, match=r"is not a model folder.*leave --model out"):
                 ModelFolder(path)
 
+    @pytest.mark.fault(31)
     def test_a_model_trained_with_another_normaliser_is_refused_naming_both(self, folder) -> None:
         manifest = ModelFolder(folder).manifest
         other = replace(manifest, normaliser_version="1-old-100", versions={"jobbatch": "0.0.9"})
@@ -180,6 +186,7 @@ class TestTheFolder:
 
 
 class TestTheFingerprint:
+    @pytest.mark.fault(41)
     @pytest.mark.parametrize("name", [GRAPH, "tokenizer.json"])
     def test_it_changes_with_graph_and_tokenizer(self, folder: Path, name: str) -> None:
         before = ModelFolder(folder)
@@ -187,6 +194,7 @@ class TestTheFingerprint:
         write_manifest(folder, before.manifest)
         assert ModelFolder(folder).fingerprint(GRAPH) != before.fingerprint(GRAPH)
 
+    @pytest.mark.fault(41)
     def test_it_changes_with_the_normaliser(self, folder: Path) -> None:
         before = ModelFolder(folder)
         options = Normaliser(expand=False)
@@ -196,6 +204,7 @@ class TestTheFingerprint:
         )
         assert ModelFolder(folder).fingerprint(GRAPH) != before.fingerprint(GRAPH)
 
+    @pytest.mark.fault(41)
     def test_new_thresholds_a_new_name_and_another_place_leave_it(self, folder: Path) -> None:
         before = ModelFolder(folder)
         (folder / "decisions.json").write_text("{}")

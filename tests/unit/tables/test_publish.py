@@ -42,6 +42,7 @@ class TestStaged:
             assert not target.exists()
         assert files(target) == {"out.csv": "new"}
 
+    @pytest.mark.fault(3, 5)
     @pytest.mark.parametrize(
         ("raised", "seen"),
         [
@@ -64,6 +65,7 @@ class TestStaged:
             raise raised
         assert files(target) == {"out.csv": "old"}
 
+    @pytest.mark.fault(3)
     @pytest.mark.parametrize(
         ("raised", "message"),
         [
@@ -81,6 +83,7 @@ class TestStaged:
             pass
         assert files(target) == {"out.csv": "old"}
 
+    @pytest.mark.fault(5)
     def test_a_disk_that_loses_what_was_written_is_never_a_success(
         self, target: Path, monkeypatch
     ) -> None:
@@ -92,6 +95,7 @@ class TestStaged:
             publish.publish_bytes(target, b"new")
         assert files(target) == {"out.csv": "old"}
 
+    @pytest.mark.fault(6)
     def test_the_content_is_on_the_disk_before_the_name_and_the_name_before_the_end(
         self, target: Path, monkeypatch
     ) -> None:
@@ -109,6 +113,7 @@ class TestStaged:
         publish.publish_bytes(target, b"new")
         assert steps == ["fsync", "replace", "fsync"][: 2 if os.name == "nt" else 3]
 
+    @pytest.mark.fault(1)
     def test_what_a_killed_run_left_behind_is_replaced(self, target: Path) -> None:
         with publish.staged(target) as staged:
             staged.write_text("new")
@@ -153,6 +158,7 @@ class TestTheCheckBeforehand:
         publish.check_writable(target)
         assert files(target) == {"out.csv": "old"}
 
+    @pytest.mark.fault(7)
     def test_a_folder_that_cannot_is_a_write_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         for folder in (tmp_path / "none", tmp_path / "file"):

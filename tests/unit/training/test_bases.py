@@ -51,6 +51,7 @@ def test_our_own_folder_keeps_its_head(trained: tuple[Path, TrainReport]) -> Non
     assert renewed.model.state_dict()[name].shape == (2, 32)
 
 
+@pytest.mark.fault(32)
 def test_a_wrong_byte_in_our_own_folder_is_refused(
     trained: tuple[Path, TrainReport], tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_wrong_byte_in_our_own_folder_is_refused(
         bases.open_base(str(tmp_path / "model"))
 
 
+@pytest.mark.fault(34)
 def test_pickled_weights_are_not_read(tiny_base: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_base, tmp_path / "base")
     (tmp_path / "base" / "model.safetensors").rename(tmp_path / "base" / "pytorch_model.bin")
@@ -70,6 +72,7 @@ def test_pickled_weights_are_not_read(tiny_base: Path, tmp_path: Path) -> None:
         bases.open_base(str(tmp_path / "base"))
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100])
 def test_broken_safetensors_are_refused(tiny_base: Path, tmp_path: Path, content: bytes) -> None:
     shutil.copytree(tiny_base, tmp_path / "base")
@@ -78,6 +81,7 @@ def test_broken_safetensors_are_refused(tiny_base: Path, tmp_path: Path, content
         bases.open_base(str(tmp_path / "base"))
 
 
+@pytest.mark.fault(33)
 def test_weights_that_are_not_finite_are_refused(tiny_base: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -89,6 +93,7 @@ def test_weights_that_are_not_finite_are_refused(tiny_base: Path, tmp_path: Path
         bases.open_base(str(tmp_path / "base"))
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     "change", [{"hidden_size": 64}, {"num_hidden_layers": 3}, {"hidden_act": "nonsense"}]
 )

@@ -41,6 +41,7 @@ def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == ["epoch-0002", "epoch-0004"]
 
 
+@pytest.mark.fault(45)
 def test_a_half_written_checkpoint_does_not_count(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, checkpoint(1), keep=1)
     (tmp_path / ".epoch-0002.tmp").mkdir()
@@ -52,6 +53,7 @@ def test_a_half_written_checkpoint_does_not_count(tmp_path: Path) -> None:
     assert names(tmp_path) == ["epoch-0002"]
 
 
+@pytest.mark.fault(34)
 def test_no_pickle_is_written(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, checkpoint(1), keep=1)
     files = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}

@@ -85,6 +85,7 @@ def test_case_and_spaces_make_no_new_label(tmp_path: Path) -> None:
     assert load(tmp_path, frame).labels.names == ("Kite lead", "Manager")
 
 
+@pytest.mark.fault(44)
 def test_contradictions_are_reported_and_the_majority_is_kept() -> None:
     known = LabelSet(("a", "b"))
     rows = [
@@ -111,6 +112,7 @@ def test_rows_of_a_contradiction_all_stay(tmp_path: Path) -> None:
     assert data.report.examples[0].label_sets == (("a",), ("b",))
 
 
+@pytest.mark.fault(44)
 def test_rows_without_label_or_title_are_counted(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"title": ["kite", None, " ", "moss", "tin"], "label": ["a", "a", "b", None, "b"]}
@@ -121,12 +123,14 @@ def test_rows_without_label_or_title_are_counted(tmp_path: Path) -> None:
     assert report.rare_labels == ("a", "b")
 
 
+@pytest.mark.fault(44)
 def test_one_label_is_too_few(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": ["kite", "moss"], "label": ["a", "A"]})
     with pytest.raises(UsageError, match="two labels or more, found a"):
         load(tmp_path, frame)
 
 
+@pytest.mark.fault(44)
 def test_no_label_at_all_is_too_few(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"title": ["kite"], "label": [None]}, schema_overrides={"label": pl.String}
@@ -135,6 +139,7 @@ def test_no_label_at_all_is_too_few(tmp_path: Path) -> None:
         load(tmp_path, frame)
 
 
+@pytest.mark.fault(44)
 def test_missing_label_columns_are_an_error_that_lists_the_columns(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": ["kite"], "dept": ["a"]})
     with pytest.raises(UsageError, match="'title', 'dept'"):
@@ -246,6 +251,7 @@ def test_without_data_the_own_titles_are_read(tmp_path: Path) -> None:
     assert () in data.row_labels
 
 
+@pytest.mark.fault(44)
 def test_own_titles_join_data_with_their_labels_only(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": ["kite shed", "moss shed"], "label": ["Director", "Owner"]})
     data = load(tmp_path, frame, own_titles=True)
@@ -315,6 +321,7 @@ class TestCorrections:
         table = {"title": ["kite shed", "moss shed"], "corrected labels": ["", "a"]}
         assert self.corrected(tmp_path, table).key_labels == (("a",), ("a",))
 
+    @pytest.mark.fault(44)
     @pytest.mark.parametrize(
         ("table", "problem"),
         [

@@ -131,6 +131,7 @@ def _perturbed(graph: bytes, scale: float) -> bytes:
     return loaded.SerializeToString()
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("scale", [0.01, 5.0, np.nan])
 def test_a_perturbed_weight_is_refused_and_the_folder_unchanged(
     model: Path, fp32_recipe: ExportRecipe, monkeypatch: pytest.MonkeyPatch, scale: float
@@ -145,6 +146,7 @@ def test_a_perturbed_weight_is_refused_and_the_folder_unchanged(
     assert [p.name for p in model.parent.iterdir() if not p.name.endswith(".lock")] == ["tiny"]
 
 
+@pytest.mark.fault(39)
 def test_changed_labels_are_refused(
     model: Path, fp32_recipe: ExportRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,12 +156,14 @@ def test_changed_labels_are_refused(
         export.export_onnx(model, replace(fp32_recipe, max_difference=1.0))
 
 
+@pytest.mark.fault(32)
 def test_a_damaged_folder_is_refused(model: Path, fp32_recipe: ExportRecipe) -> None:
     (model / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError, match="corrupt"):
         export.export_onnx(model, fp32_recipe)
 
 
+@pytest.mark.fault(34)
 def test_a_hostile_configuration_is_refused(
     model: Path, fp32_recipe: ExportRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

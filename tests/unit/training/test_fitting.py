@@ -57,6 +57,7 @@ def weights(network: Encoder) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in network.model.parameters()])
 
 
+@pytest.mark.fault(45)
 def test_a_resumed_fit_ends_as_an_undisturbed_one(
     parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_the_seed_decides_everything(
     assert losses[0] == losses[1] != losses[2]
 
 
+@pytest.mark.fault(45)
 def test_it_stops_when_nothing_gets_better(
     parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def _explode(network: Encoder) -> None:
         network.model.classifier.out_proj.bias[0] = torch.nan
 
 
+@pytest.mark.fault(45)
 def test_a_loss_that_is_not_finite_keeps_the_best_epoch(
     parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
 ) -> None:
@@ -199,6 +202,7 @@ def test_a_loss_that_is_not_finite_keeps_the_best_epoch(
     assert torch.isfinite(weights(network)).all()
 
 
+@pytest.mark.fault(45)
 def test_a_fit_that_explodes_at_once_is_an_error(
     parts: Callable[[], Parts], make_settings: MakeSettings, tmp_path: Path
 ) -> None:

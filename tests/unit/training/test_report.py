@@ -173,11 +173,13 @@ def test_calibration_errors_are_of_what_has_a_confidence(five: Report) -> None:
     assert five.headline.calibration_error_labels.value == pytest.approx(np.mean(by_label))
 
 
+@pytest.mark.fault(44)
 def test_labels_of_few_rows_are_called_rare() -> None:
     made = report.build(scored(60), SUBJECT)
     assert [label.label for label in made.rare_labels] == ["juggler"]
 
 
+@pytest.mark.fault(44)
 def test_a_label_that_does_not_occur_has_no_figures() -> None:
     made = report.build(answers(("soup cook", "cook", "cook", 0.9)), SUBJECT)
     assert made.per_label[2].f1.value is None

@@ -38,12 +38,14 @@ def test_a_plain_configuration_is_taken() -> None:
     }
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize("key", HOSTILE)
 def test_keys_that_can_run_code_are_refused(key: str) -> None:
     with pytest.raises(ModelError, match=f"'{key}', which is refused"):
         architecture(json.dumps(GOOD | {key: HOSTILE[key]}).encode(), "x")
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize(
     "content",
     [
@@ -61,6 +63,7 @@ def test_other_configurations_are_refused(content: bytes) -> None:
         architecture(content, "x")
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize("key", ["_attn_implementation_internal", "auto_map"])
 def test_a_base_is_refused_before_transformers_is_imported(tmp_path: Path, key: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(GOOD | {key: HOSTILE[key]}))

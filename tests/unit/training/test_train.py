@@ -134,6 +134,7 @@ def test_the_report_names_what_matters(trained: Trained) -> None:
     assert sum(trained[1].sizes) == 63
 
 
+@pytest.mark.fault(44)
 def test_contradictions_are_in_the_report(
     make_settings: MakeSettings, tmp_path: Path, labelled: Path
 ) -> None:
@@ -213,6 +214,7 @@ def test_two_runs_for_one_output_exclude_each_other(
         train.train(make_settings(tmp_path / "model"))
 
 
+@pytest.mark.fault(44)
 def test_too_few_titles_are_an_error(make_settings: MakeSettings, tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("title,label\nred kite,a\nblue kite,b\n")
     with pytest.raises(UsageError, match="too few"):
