@@ -19,8 +19,9 @@ from jobbatch.errors import DeviceError, ModelError
 
 _OUT_OF_MEMORY = ("failed to allocate", "out of memory", "alloc_failed", "bad_alloc")
 """What ONNX Runtime, CUDA, cuBLAS and the C++ library say of memory that is not to be had."""
-_EXTERNAL_DATA = b"\x0a\x08location"
-"""How a tensor names the file beside the graph that holds its numbers, in ONNX's encoding."""
+_EXTERNAL_DATA = b"location"
+"""What a tensor calls the name of a file beside the graph that holds its numbers. The bytes before it
+are not looked at: its length can be encoded in several ways."""
 
 
 class OutOfMemoryError(Exception):

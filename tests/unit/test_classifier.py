@@ -12,8 +12,8 @@ from unittest import mock
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
-from onnx.external_data_helper import set_external_data
 
 from jobbatch.classifier import Classifier, OutOfMemoryError
 from jobbatch.errors import DeviceError, MissingExtraError, ModelError
@@ -149,14 +149,47 @@ def test_a_graph_with_other_inputs_is_refused_by_their_names(graph) -> None:
         Classifier(model.SerializeToString(), "cpu")
 
 
-@pytest.mark.fault(34)
-def test_data_beside_the_graph_is_not_read(graph, tmp_path: Path) -> None:
+def with_data_beside(graph: bytes, key: bytes) -> bytes:
+    """Return the graph with its weights in ./weights.bin, whose name is encoded as told.
+
+    Args:
+        graph: an ONNX file.
+        key: protobuf's encoding of the key 'location'.
+    """
     model = onnx.load_model_from_string(graph)
     (weights,) = (t for t in model.graph.initializer if t.name == "weights")
-    (tmp_path / "weights.bin").write_bytes(weights.raw_data)  # in the current folder
-    set_external_data(weights, "weights.bin", 0, len(weights.raw_data))
+    Path("weights.bin").write_bytes(weights.raw_data)  # in the current folder
     weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    model.graph.initializer.remove(weights)
+    entry = key + b"\x12\x0bweights.bin"
+    tensor = weights.SerializeToString() + b"\x6a" + bytes([len(entry)]) + entry
+    nested = model.graph.SerializeToString() + b"\x2a" + bytes([len(tensor)]) + tensor
+    model.ClearField("graph")
+    size = bytes([len(nested) & 127 | 128, len(nested) >> 7])
+    return model.SerializeToString() + b"\x3a" + size + nested
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize(
+    "key",
+    [b"\x0a\x08location", b"\x0a\x88\x00location", b"\x8a\x00\x08location"],
+    ids=["as usual", "a longer length", "a longer tag"],
+)
+def test_data_beside_the_graph_is_not_read_however_its_name_is_encoded(graph, key: bytes) -> None:
+    hostile = with_data_beside(graph, key)
+    session = onnxruntime.InferenceSession(hostile, providers=["CPUExecutionProvider"])
+    assert session.run(None, {"input_ids": IDS})[0][0, 3] > 0, "ONNX Runtime itself reads it"
     with pytest.raises(ModelError, match="other files"):
+        Classifier(hostile, "cpu")
+
+
+@pytest.mark.fault(34)
+def test_an_operator_that_onnx_runtime_does_not_bring_is_a_model_error(graph) -> None:
+    model = onnx.load_model_from_string(graph)
+    model.graph.node[0].domain = "somebody.else"
+    model.opset_import.append(onnx.helper.make_opsetid("somebody.else", 1))
+    with pytest.raises(ModelError, match="cannot be loaded"):
         Classifier(model.SerializeToString(), "cpu")
 
 

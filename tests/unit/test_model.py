@@ -61,12 +61,13 @@ def with_decisions(**fields: object) -> Callable[[Path], object]:
 
 class TestOpening:
     @pytest.mark.fault(33)
-    def test_a_nan_among_the_weights_is_a_model_error(self, altered) -> None:
+    @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+    def test_a_weight_that_is_no_finite_number_is_a_model_error(self, altered, broken) -> None:
         def spoil(folder: Path) -> None:
             graph = onnx.load(folder / GRAPH)
             (weights,) = (t for t in graph.graph.initializer if t.name == "weights")
             values = numpy_helper.to_array(weights).copy()
-            values[len(wordmodel.SPECIAL) :, 2] = np.nan
+            values[len(wordmodel.SPECIAL) :, 2] = broken
             weights.CopyFrom(numpy_helper.from_array(values, "weights"))
             (folder / GRAPH).write_bytes(graph.SerializeToString())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,20 +37,20 @@ def folder(word_model, tmp_path: Path) -> Path:
 
 
 def flips(folder: Path, n_flips: int) -> Iterator[tuple[Path, bytes]]:
-    """Yield a file and its content with one byte changed, at random places of all files."""
+    """Yield a file and its content with one bit changed, at random places of all files."""
     places = random.Random(0)  # noqa: S311 - not for secrets
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     for i in range(n_flips):
         path = paths[i % len(paths)]
         content = bytearray(path.read_bytes())
-        content[places.randrange(len(content))] ^= places.randrange(1, 256)
+        content[places.randrange(len(content))] ^= 1 << places.randrange(8)
         yield path, bytes(content)
 
 
 class TestDamage:
     @pytest.mark.fault(32)
-    def test_any_changed_byte_of_any_file_is_a_model_error(self, folder: Path) -> None:
-        for path, damaged in flips(folder, 100):
+    def test_any_flipped_bit_of_any_file_is_a_model_error(self, folder: Path) -> None:
+        for path, damaged in flips(folder, 400):
             whole = path.read_bytes()
             path.write_bytes(damaged)
             with pytest.raises(ModelError):
@@ -82,6 +83,24 @@ class TestDamage:
     def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "tokenizer.json").unlink()
         with pytest.raises(ModelError, match=r"tokenizer\.json is missing"):
+            ModelFolder(folder).verify()
+
+    @pytest.mark.fault(31)
+    @pytest.mark.parametrize("name", ["README.md", "config.json", "decisions.json", GRAPH])
+    @pytest.mark.parametrize("change", ["gone", "more", "less", "a folder"])
+    def test_whatever_happens_to_a_file_it_is_named(self, folder, name: str, change: str) -> None:
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"some content of more than a byte")
+        write_manifest(folder, ModelFolder(folder).manifest)
+        ModelFolder(folder).verify()
+        content = path.read_bytes()
+        path.unlink()
+        if change == "a folder":
+            path.mkdir()
+        elif change != "gone":
+            path.write_bytes(content + b"\n" if change == "more" else content[:-1])
+        with pytest.raises(ModelError, match=re.escape(f"{path} is ")):
             ModelFolder(folder).verify()
 
     @pytest.mark.fault(34)
