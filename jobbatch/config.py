@@ -68,7 +68,7 @@ def _build(schema: type[S], values: Any, relative_to: Path | None) -> S:
     accepted: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in values:
-            if field.default is dataclasses.MISSING:
+            if field.default is field.default_factory is dataclasses.MISSING:
                 faults.append(f"{name!r} is missing")
             continue
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+    from jobbatch.jobs import JobRun
     from jobbatch.labeller import Progress
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import LabelReport
@@ -115,6 +116,18 @@ def show_predictions(answers: pl.DataFrame, model: TitleModel, *, as_json: bool)
         labels, reason = escape("; ".join(row["labels"])), row["review_reason"] or ""
         table.add_row(escape(row["title"] or ""), labels, confidence, f"[yellow]{reason}[/]")
     Console(highlight=False).print(table)
+
+
+def show_job_run(run: JobRun, *, as_json: bool, quiet: bool) -> None:
+    """Print what a job did: its manifest as JSON on stdout, or its command's summary on stderr."""
+    if as_json:
+        print(json.dumps(run.to_json_dict(), ensure_ascii=False))
+    elif run.command == "label":
+        for report in run.reports:
+            show_label_report(report, as_json=False, quiet=quiet)
+    else:
+        for report in run.reports:
+            _show({}, report.summary_lines(), as_json=False, quiet=quiet)
 
 
 def show_train_report(report: TrainReport, *, as_json: bool, quiet: bool) -> None:

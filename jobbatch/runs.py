@@ -24,14 +24,14 @@ _LONGEST_NAME = 255
 
 
 @contextmanager
-def exclusive(target: Path) -> Iterator[None]:
+def exclusive(target: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the kernel's lock for `target` while the block runs; a crash frees it.
 
     Raises:
-        LockedError: at once, if another run holds it.
+        LockedError: if another run still holds it after `wait_seconds`.
     """
     path = target.absolute().with_name(f".jobbatch-{_digest_of_name(target)}.lock")
-    lock = FileLock(path, blocking=False)
+    lock = FileLock(path, timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout as error:

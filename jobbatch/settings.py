@@ -201,20 +201,73 @@ class ExportRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleSettings:
-    """When and what a job runs; the [job] table of jobs/*.toml."""
+class ExportSettings:
+    """What `jobbatch export-onnx` is asked to do."""
 
-    command: Literal["label"]
+    model: Path
+    recipe: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """When and what a job runs; the [job] table of jobs/*.toml.
+
+    Attributes:
+        command: the command; a table of its name has its settings.
+        cron: when, in the five fields of a crontab.
+        keep: how many runs' manifests and logs are kept.
+        ping_url: told when the job starts, succeeds and fails, as healthchecks.io wants it.
+    """
+
+    command: Literal["label", "train", "evaluate", "export-onnx"]
     cron: str = "0 2 * * *"
+    keep: int = 30
+    ping_url: str | None = None
 
     def __post_init__(self) -> None:
+        faults = []
         if len(self.cron.split()) != 5:
-            raise ValueError(f"cron {self.cron!r} has not five fields")
+            faults.append(f"cron {self.cron!r} has not five fields")
+        if self.keep < 1:
+            faults.append(f"'keep' is {self.keep}, it must be 1 or more")
+        if self.ping_url is not None and not self.ping_url.startswith(("http://", "https://")):
+            faults.append(f"'ping_url' {self.ping_url!r} begins with neither http:// nor https://")
+        if faults:
+            raise ValueError("; ".join(faults))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSettings:
-    """The tables of jobs/*.toml."""
+    """The tables of jobs/*.toml: [job], and that of its command."""
 
     job: ScheduleSettings
-    label: LabelSettings
+    label: LabelSettings | None = None
+    train: TrainSettings | None = None
+    evaluate: EvaluateSettings | None = None
+    export_onnx: ExportSettings | None = None
+
+    def __post_init__(self) -> None:
+        command = self.job.command
+        tables = {
+            "label": self.label,
+            "train": self.train,
+            "evaluate": self.evaluate,
+            "export-onnx": self.export_onnx,
+        }
+        faults = [
+            f"the table [{name}] is not of the command {command!r}"
+            for name, table in tables.items()
+            if table is not None and name != command
+        ]
+        if tables[command] is None:
+            faults.append(f"the command {command!r} needs a table [{command}]")
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    @property
+    def work(self) -> LabelSettings | TrainSettings | EvaluateSettings | ExportSettings:
+        """Return the settings of the command."""
+        found = self.label or self.train or self.evaluate or self.export_onnx
+        if found is None:
+            raise AssertionError("checked when it was made")
+        return found

@@ -47,7 +47,9 @@ def _root(
     del context
     import logging
 
-    logging.basicConfig(format="jobbatch: %(message)s", level=logging.WARNING)
+    told = logging.StreamHandler()
+    told.setLevel(logging.WARNING)  # a job's log wants more
+    logging.basicConfig(format="jobbatch: %(message)s", handlers=[told], level=logging.WARNING)
 
 
 def _stop(signum: int, frame: FrameType | None) -> NoReturn:

@@ -100,6 +100,9 @@ def predict(
 @app.command()
 def run(
     job: Annotated[Path, typer.Argument(help="Job file, for example jobs/nightly.toml.")],
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for another run of the job to end.", min=0)
+    ] = 0.0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,13 +110,17 @@ def run(
 
     \b
     jobbatch run jobs/nightly.toml
+    jobbatch run jobs/nightly.toml --wait 600
     """
     from jobbatch import console, jobs
 
     loaded = jobs.load(job)
-    with console.progress("scoring new titles", quiet=quiet or json) as progress:
-        report = jobs.run(loaded, progress)
-    console.show_label_report(report, as_json=json, quiet=quiet)
+    silent = quiet or json
+    unwatched = silent or loaded.schedule.command != "label"
+    with console.progress("scoring new titles", quiet=unwatched) as progress:
+        watch = jobs.Watch(scoring=progress, training=console.lines(quiet=silent))
+        found = jobs.run(loaded, watch, wait_seconds=wait)
+    console.show_job_run(found, as_json=json, quiet=quiet)
 
 
 @app.command()

@@ -314,7 +314,16 @@ def test_a_model_that_is_not_whole_labels_nothing(
 @pytest.mark.parametrize(
     ("job", "says"),
     [
-        ("", ["'job' is missing", "'label' is missing"]),
+        ("", ["'job' is missing"]),
+        ('[job]\ncommand = "label"\n[gates]', ["'gates'"]),
+        (
+            '[job]\ncommand = "label"\n[train]\nout = "mine"',
+            ["the command 'label' needs a table [label]", "[train] is not of the command 'label'"],
+        ),
+        (
+            '[job]\ncommand = "train"\nkeep = 0\nping_url = "file:///etc/passwd"\ncron = "daily"',
+            ["'keep' is 0", "neither http:// nor https://", "'daily' has not five fields"],
+        ),
         ("job = 3", ["'job': 3 is not a table"]),
         (
             '[job]\ncommand="label"\ncorn="* * * * *"\n[label]\ninput="a.csv"\noutptu=""\n[lable]',

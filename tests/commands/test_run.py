@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from jobbatch.jobs import ping
 from jobbatch.runs import exclusive
 from tests.commands.ran import Command, Files
 
@@ -48,12 +58,12 @@ def test_it_labels_what_its_file_says_wherever_it_is_started(
 def test_every_night_replaces_the_output_of_the_last(
     command: Command, job: Path, tmp_path: Path
 ) -> None:
-    assert json.loads(command("run", job, "--json").out)["new_titles"] == 3
-    assert json.loads(command("run", job, "--json").out)["up_to_date"] is True
+    assert json.loads(command("run", job, "--json").out)["counts"]["new_titles"] == 3
+    assert json.loads(command("run", job, "--json").out)["files"][0]["up_to_date"] is True
     (tmp_path / "data" / "people.csv").write_text("id,Job Title\n1,director\n")
-    report = json.loads(command("run", job, "--json").out)
-    assert report["up_to_date"] is False
-    assert report["manifest"]["counts"]["rows"] == 1
+    manifest = json.loads(command("run", job, "--json").out)
+    assert manifest["files"][0]["up_to_date"] is False
+    assert manifest["counts"]["rows"] == 1
 
 
 def test_quiet_prints_nothing(command: Command, job: Path) -> None:
@@ -94,3 +104,297 @@ def test_an_output_folder_that_cannot_be_made_is_a_write_error(
     ran = command("run", job)
     assert ran.code == 32
     assert "out/deep cannot be made" in ran.err
+
+
+def runs(job: Path) -> list[dict[str, Any]]:
+    """Return the manifests of a job's runs, oldest first."""
+    kept = sorted((job.parent / f"{job.stem}.runs").glob("*.json"))
+    return [json.loads(path.read_bytes()) for path in kept]
+
+
+def log(job: Path) -> str:
+    """Return the log of the job's last run."""
+    return max((job.parent / f"{job.stem}.runs").glob("*.log")).read_text(encoding="utf-8")
+
+
+def test_each_run_leaves_a_manifest_that_says_what_it_did(command: Command, job: Path) -> None:
+    command("run", job)
+    (run,) = runs(job)
+    assert (run["command"], run["exit_code"], run["error"]) == ("label", 0, None)
+    assert run["started"] <= run["ended"]
+    assert run["counts"] == {"rows": 5, "distinct_titles": 4, "to_review": 1, "new_titles": 3}
+    assert run["label_shares"]["Individual Contributor/Staff"] == 0.4
+    for state, name in ((run["inputs"][0], "people.csv"), (run["outputs"][0], "labelled.parquet")):
+        path = Path(state["path"])
+        assert path.name == name
+        assert state["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert {"fingerprint", "device"} <= set(run["model"])
+    assert run["device_reason"]
+    assert {"jobbatch", "polars"} <= set(run["versions"])
+
+
+def test_a_failed_run_leaves_its_manifest_too(command: Command, job: Path, tmp_path: Path) -> None:
+    (tmp_path / "data" / "people.csv").write_text("a,b\n1,2\n")
+    ran = command("run", job)
+    (run,) = runs(job)
+    assert run["exit_code"] == ran.code == 13
+    assert ran.err == f"jobbatch: {run['error']}\n"
+    assert run["inputs"][0]["path"].endswith("people.csv")
+    assert run["outputs"] == []
+
+
+def test_an_interrupted_run_leaves_its_manifest_too(jobbatch: Command, job: Path) -> None:
+    stop = "import os, signal\nfrom jobbatch.model import TitleModel\n"
+    stop += "TitleModel.score_chunks = lambda *_: os.kill(os.getpid(), signal.SIGTERM)"
+    assert jobbatch("run", job, patch=stop).code == 143
+    assert runs(job)[0]["exit_code"] == 143
+
+
+def test_a_bug_is_told_in_manifest_and_log(jobbatch: Command, job: Path) -> None:
+    patch = "from jobbatch import pipeline\npipeline.open_table = lambda *_, **__: 1 / 0"
+    assert jobbatch("run", job, patch=patch).code == 1
+    assert runs(job)[0]["exit_code"] == 1
+    assert "ZeroDivisionError" in json.loads(log(job).splitlines()[-1])["traceback"]
+
+
+def test_the_log_is_a_json_object_a_line_that_names_files_and_no_title(
+    command: Command, job: Path
+) -> None:
+    command("run", job)
+    lines = [json.loads(line) for line in log(job).splitlines()]
+    assert any("people.csv" in line["message"] for line in lines)
+    assert "nurse" not in log(job)
+    assert "nurse" not in json.dumps(runs(job))
+
+
+def test_the_last_runs_are_kept_and_the_last_good_one(command: Command, job: Path) -> None:
+    job.write_text(JOB.replace("[label]", "keep = 2\n[label]"))
+    for _ in range(4):
+        command("run", job)
+    folder = job.parent / "nightly.runs"
+    kept = ["000003.json", "000003.log", "000004.json", "000004.log"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
+    job.write_text(JOB.replace("[label]", "keep = 2\n[label]").replace("people", "missing"))
+    for _ in range(3):
+        assert command("run", job).code == 10
+    assert [path.name for path in sorted(folder.glob("*.json"))] == [
+        "000004.json",
+        "000006.json",
+        "000007.json",
+    ]
+
+
+def test_the_lock_can_be_waited_for(jobbatch: Command, job: Path, tmp_path: Path) -> None:
+    taken, free = tmp_path / "taken", tmp_path / "free"
+    holder = (
+        "import sys, time\nfrom pathlib import Path\nfrom jobbatch.runs import exclusive\n"
+        "with exclusive(Path(sys.argv[1])):\n    Path(sys.argv[2]).touch()\n"
+        "    while not Path(sys.argv[3]).exists(): time.sleep(0.01)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", holder, str(job), str(taken), str(free)])
+    while not taken.exists():
+        time.sleep(0.01)
+    assert jobbatch("run", job, "--wait", "0.1").code == 11
+    # Another run gives the lock back while this one waits.
+    release = f"import threading, pathlib\nthreading.Timer(0.5, pathlib.Path({str(free)!r}).touch).start()"
+    assert jobbatch("run", job, "--wait", "60", patch=release).code == 0
+    assert process.wait(timeout=60) == 0
+
+
+INBOX = """
+[job]
+command = "label"
+
+[label]
+input = "{}"
+output = "done"
+"""
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    for name, title in (("a", "nurse"), ("b", "director"), ("c", "owner")):
+        (folder / f"{name}.csv").write_text(f"id,Job Title\n1,{title}\n2,{title}\n")
+    return folder
+
+
+@pytest.fixture(params=["inbox", "inbox/*.csv", "in*/[abc].csv"])
+def inbox_job(inbox: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    path = tmp_path / "inbox.toml"
+    path.write_text(INBOX.format(request.param))
+    assert inbox.is_dir()
+    return path
+
+
+def outcomes(job: Path) -> dict[str, str]:
+    """Return what became of each table in the last run."""
+    return {
+        Path(file["input"]).name: "failed"
+        if file["error"]
+        else "up to date"
+        if file["up_to_date"]
+        else "labelled"
+        for file in runs(job)[-1]["files"]
+    }
+
+
+def test_of_a_folder_only_what_is_new_or_changed_is_labelled(
+    command: Command, inbox_job: Path, inbox: Path, tmp_path: Path
+) -> None:
+    (inbox / "~$a.csv").write_text("an office program's own")
+    assert command("run", inbox_job).code == 0
+    assert outcomes(inbox_job) == {f"{name}.csv": "labelled" for name in "abc"}
+    assert pl.read_csv(tmp_path / "done" / "b.csv")["labels"].to_list() == ["Director"] * 2
+    assert runs(inbox_job)[0]["counts"]["rows"] == 6
+    assert runs(inbox_job)[0]["label_shares"]["Director"] == pytest.approx(1 / 3, abs=1e-4)
+    (inbox / "b.csv").write_text("id,Job Title\n1,manager\n")
+    assert command("run", inbox_job).code == 0
+    assert outcomes(inbox_job) == {
+        "a.csv": "up to date",
+        "b.csv": "labelled",
+        "c.csv": "up to date",
+    }
+    assert pl.read_csv(tmp_path / "done" / "b.csv")["labels"].to_list() == ["Manager"]
+
+
+def test_a_file_that_fails_does_not_end_the_others(
+    command: Command, inbox_job: Path, inbox: Path, tmp_path: Path
+) -> None:
+    (inbox / "a.csv").write_text("x,y\n1,2\n")
+    ran = command("run", inbox_job)
+    assert ran.code == 3
+    assert "1 of 3 files failed: a.csv: " in ran.err
+    assert outcomes(inbox_job) == {"a.csv": "failed", "b.csv": "labelled", "c.csv": "labelled"}
+    assert sorted(path.name for path in (tmp_path / "done").glob("*.csv")) == ["b.csv", "c.csv"]
+    (inbox / "a.csv").write_text("id,Job Title\n1,nurse\n")
+    assert command("run", inbox_job).code == 0
+    assert outcomes(inbox_job) == {
+        "a.csv": "labelled",
+        "b.csv": "up to date",
+        "c.csv": "up to date",
+    }
+
+
+def test_what_would_fail_for_every_file_ends_the_run(command: Command, inbox_job: Path) -> None:
+    inbox_job.write_text(inbox_job.read_text() + 'device = "cuda"\n')
+    assert command("run", inbox_job).code == 21
+    assert len(runs(inbox_job)[0]["files"]) == 1
+
+
+def test_an_empty_inbox_is_nothing_to_do_unless_it_shall_fail(
+    command: Command, inbox_job: Path, inbox: Path
+) -> None:
+    for path in inbox.iterdir():
+        path.unlink()
+    assert command("run", inbox_job).code == 0
+    inbox_job.write_text(inbox_job.read_text() + "fail_if_empty = true\n")
+    assert command("run", inbox_job).code == 14
+
+
+def test_a_missing_inbox_is_a_missing_input(command: Command, tmp_path: Path) -> None:
+    job = tmp_path / "jobs [old]"
+    job.mkdir()
+    (job / "job.toml").write_text(INBOX.format("inbox/*.csv"))
+    ran = command("run", job / "job.toml")
+    assert ran.code == 10
+    assert f"{job}/inbox does not exist" in ran.err
+
+
+def test_a_format_that_is_not_written_becomes_a_workbook(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "inbox").mkdir()
+    pl.DataFrame({"Job Title": ["nurse"]}).write_excel(tmp_path / "inbox" / "a.xlsx")
+    (tmp_path / "inbox" / "a.xlsx").rename(tmp_path / "inbox" / "a.xlsm")
+    (tmp_path / "job.toml").write_text(INBOX.format("inbox"))
+    assert command("run", "job.toml").code == 0
+    assert (tmp_path / "done" / "a.xlsm.xlsx").exists()
+
+
+def test_two_inputs_never_share_an_output(command: Command, tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / "inbox" / name).mkdir(parents=True)
+        (tmp_path / "inbox" / name / "a.csv").write_text("Job Title\nnurse\n")
+    (tmp_path / "job.toml").write_text(INBOX.format("inbox/**/*.csv"))
+    ran = command("run", "job.toml")
+    assert ran.code == 2
+    assert "would all be labelled into a.csv" in ran.err
+    assert not (tmp_path / "done").exists()
+
+
+@pytest.fixture
+def monitor() -> Iterator[Monitor]:
+    """Run a web server that notes what is asked for."""
+    served = Monitor()
+    thread = threading.Thread(target=served.serve_forever)
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+class Monitor(http.server.HTTPServer):
+    """Answers every path with `status`, and remembers them."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.asked: list[str] = []
+        self.status = 200
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/check"
+
+
+class _Answer(http.server.BaseHTTPRequestHandler):
+    server: Monitor
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def with_ping(url: str) -> str:
+    return JOB.replace("[label]", f'ping_url = "{url}"\n[label]')
+
+
+@pytest.mark.fault(47)
+def test_the_monitor_is_told_of_start_success_and_failure(
+    command: Command, job: Path, monitor: Monitor
+) -> None:
+    job.write_text(with_ping(monitor.url))
+    assert command("run", job).code == 0
+    job.write_text(with_ping(f"{monitor.url}?rid=1").replace("people.csv", "missing.csv"))
+    assert command("run", job).code == 10
+    told = ["/check/start", "/check", "/check/start?rid=1", "/check/fail?rid=1"]
+    assert monitor.asked == told
+
+
+@pytest.mark.fault(47)
+def test_a_monitor_that_is_down_fails_no_run(
+    command: Command, job: Path, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.1)
+    monitor.status = 500
+    job.write_text(with_ping(monitor.url))
+    ran = command("run", job, "--quiet")
+    assert ran.code == 0
+    assert "HTTP Error 500" in log(job)
+    assert monitor.url not in log(job)
+    # A port that nobody listens on, and one that takes the call and never answers.
+    job.write_text(with_ping("http://127.0.0.1:9/check"))
+    assert command("run", job).code == 0
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        job.write_text(with_ping(f"http://127.0.0.1:{mute.getsockname()[1]}/check"))
+        assert command("run", job).code == 0
+    assert "did not arrive" in log(job)
+
+
+@pytest.mark.fault(47)
+def test_a_dead_monitor_is_a_warning_on_standard_error(jobbatch: Command, job: Path) -> None:
+    job.write_text(with_ping("http://127.0.0.1:9/check"))
+    ran = jobbatch("run", job, "--quiet")
+    assert ran.code == 0
+    assert [line.startswith("jobbatch: the ping of") for line in ran.err.splitlines()] == [True] * 2

@@ -1,0 +1,93 @@
+"""A label job: one table, or all of a pattern or a folder, of which one that fails ends no other."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from jobbatch.errors import (
+    DeviceError,
+    JobbatchError,
+    MissingExtraError,
+    ModelError,
+    PartialError,
+    WriteError,
+)
+from jobbatch.jobs import inputs
+from jobbatch.jobs.history import FileRun, JobRun, states
+from jobbatch.labeller import Progress
+from jobbatch.pipeline import LabelReport, label_file
+from jobbatch.settings import LabelSettings
+
+_CONCERNS_ALL = (ModelError, DeviceError, MissingExtraError, WriteError)
+"""Errors after which the next table would fail as well."""
+
+logger = logging.getLogger(__name__)
+
+
+def label(settings: LabelSettings, found: JobRun, progress: Progress | None) -> None:
+    """Label the job's tables that are new or changed; what is found is noted in `found`.
+
+    Raises:
+        PartialError: if some tables of several failed.
+        JobbatchError: whatever stands in the way.
+    """
+    if not inputs.are_several(settings):
+        _make_folder(settings.output.parent)
+        _label_one(settings, found, progress)
+        return
+    tables = inputs.each(settings)
+    _make_folder(settings.output)
+    failed = []
+    for table in tables:
+        try:
+            _label_one(table, found, progress)
+        except _CONCERNS_ALL:
+            raise
+        except JobbatchError as error:
+            failed.append(f"{table.input.name}: {error}")
+    if failed:
+        raise PartialError(f"{len(failed)} of {len(tables)} files failed: {'; '.join(failed)}")
+
+
+def _label_one(settings: LabelSettings, found: JobRun, progress: Progress | None) -> None:
+    started = time.monotonic()
+    file = FileRun(input=str(settings.input))
+    found.files.append(file)
+    try:
+        report = label_file(settings, progress)
+    except JobbatchError as error:
+        file.error = str(error)
+        found.inputs += states([settings.input])
+        logger.info("%s failed: %s", settings.input, error)
+        raise
+    finally:
+        file.seconds = round(time.monotonic() - started, 3)
+    file.error = None
+    file.up_to_date = report.up_to_date
+    done = "was labelled already as" if report.up_to_date else "is labelled as"
+    logger.info("%s %s %s, %.1f s", settings.input, done, settings.output, file.seconds)
+    _note(report, found)
+
+
+def _note(report: LabelReport, found: JobRun) -> None:
+    manifest = report.manifest
+    rows, before = manifest.counts["rows"], found.counts.get("rows", 0)
+    for name, share in manifest.label_shares.items():
+        held = share * rows + found.label_shares.get(name, 0.0) * before
+        found.label_shares[name] = round(held / max(rows + before, 1), 4)
+    for name, count in (*manifest.counts.items(), ("new_titles", report.new_titles)):
+        found.counts[name] = found.counts.get(name, 0) + count
+    found.inputs.append(manifest.input)
+    found.outputs.append(manifest.output)
+    found.model = manifest.model
+    found.device_reason = report.device_reason
+    found.reports.append(report)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {path} cannot be made: {error.strerror}") from error

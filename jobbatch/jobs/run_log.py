@@ -1,0 +1,56 @@
+"""The log of a run: a JSON object a line. It names files, never a title."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobbatch.errors import WriteError
+
+
+class _JsonLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Let go of a line: a disk that is full is told by the work, or by the manifest."""
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Write what the package logs while the block runs to `path`, which is replaced.
+
+    Raises:
+        WriteError: if it cannot be made.
+    """
+    try:
+        handler = _LogFile(path, mode="w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise WriteError(f"{path} cannot be written: {error.strerror}") from error
+    handler.setFormatter(_JsonLine())
+    logger = logging.getLogger("jobbatch")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        try:
+            handler.close()
+        except OSError:
+            logger.warning("%s could not be written to its end", path)

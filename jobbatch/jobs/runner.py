@@ -1,0 +1,110 @@
+"""Runs a job: lock, ping, work, and a manifest of how it went, whichever way it went."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import jobbatch
+from jobbatch.errors import JobbatchError, WriteError
+from jobbatch.jobs import labelling, ping, teaching
+from jobbatch.jobs.history import History, JobRun
+from jobbatch.jobs.job_file import Job
+from jobbatch.jobs.teaching import Told
+from jobbatch.labeller import Progress
+from jobbatch.runs import exclusive, library_versions
+from jobbatch.settings import EvaluateSettings, ExportSettings, LabelSettings, TrainSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who is told how the work goes.
+
+    Attributes:
+        scoring: told the titles scored so far and their number.
+        training: told each epoch.
+    """
+
+    scoring: Progress | None = None
+    training: Told | None = None
+
+
+def run(job: Job, watch: Watch | None = None, *, wait_seconds: float = 0.0) -> JobRun:
+    """Run a job under its lock.
+
+    Args:
+        job: what to run.
+        watch: told how the work goes.
+        wait_seconds: how long to wait for another run of the job to end.
+
+    Raises:
+        LockedError: if the job runs already, still so after the wait.
+        PartialError: if some of its tables failed; the others are done.
+        JobbatchError: whatever stands in the job's way.
+    """
+    with exclusive(job.path, wait_seconds=wait_seconds):
+        history = History(job.path, job.schedule.keep)
+        found = JobRun(
+            job=str(job.path),
+            command=job.schedule.command,
+            started=_now(),
+            versions={"jobbatch": jobbatch.__version__} | library_versions(),
+        )
+        with history.log():
+            _run(job, found, history, watch or Watch())
+    return found
+
+
+def _run(job: Job, found: JobRun, history: History, watch: Watch) -> None:
+    url = job.schedule.ping_url
+    started = time.monotonic()
+    logger.info("%s of %s starts", found.command, found.job)
+    ping.send(url, "start")
+    try:
+        _work(job, found, watch)
+        _close(found, started, exit_code=0)
+        history.add(found)
+    except BaseException as error:
+        # An interruption has its exit code too; what has none is a bug.
+        _close(found, started, exit_code=getattr(error, "exit_code", 1))
+        is_told = isinstance(error, JobbatchError)
+        found.error = str(error) if is_told else repr(error)
+        logger.info("failed, exit code %s: %s", found.exit_code, found.error, exc_info=not is_told)
+        _add_failed(history, found)
+        ping.send(url, "failure")
+        raise
+    logger.info("done in %.1f s", found.seconds)
+    ping.send(url, "success")
+
+
+def _work(job: Job, found: JobRun, watch: Watch) -> None:
+    match job.settings:
+        case LabelSettings():
+            labelling.label(job.settings, found, watch.scoring)
+        case TrainSettings():
+            teaching.train(job.settings, found, watch.training)
+        case EvaluateSettings():
+            teaching.evaluate(job.settings, found)
+        case ExportSettings():
+            teaching.export_onnx(job.settings, found)
+
+
+def _close(found: JobRun, started: float, exit_code: int) -> None:
+    found.ended = _now()
+    found.seconds = round(time.monotonic() - started, 3)
+    found.exit_code = exit_code
+
+
+def _add_failed(history: History, found: JobRun) -> None:
+    try:
+        history.add(found)
+    except WriteError as error:
+        logger.warning("the manifest of the failed run is lost: %s", error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
