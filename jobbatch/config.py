@@ -144,17 +144,26 @@ def _convert(value: Any, hint: Any, relative_to: Path | None) -> Any:
         if value not in choices:
             raise ValueError(f"{value!r} is none of {', '.join(map(str, choices))}")
         return value
-    if origin is tuple and typing.get_args(hint)[0] is Path:
+    if origin in {tuple, Mapping}:
+        return _collection(value, hint, relative_to)
+    return _path(value, relative_to) if hint is Path else _scalar(value, hint)
+
+
+def _collection(value: Any, hint: Any, relative_to: Path | None) -> Any:
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{value!r} is not a table")
+        kind = typing.get_args(hint)[1]
+        return {name: _convert(item, kind, relative_to) for name, item in value.items()}
+    if typing.get_args(hint)[0] is Path:
         paths = [value] if isinstance(value, str | Path) else value
         if not isinstance(paths, Sequence):
             raise ValueError(f"{value!r} is not a list of paths")
         return tuple(_path(path, relative_to) for path in paths)
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, Sequence) or not all(isinstance(p, str) for p in parts):
-            raise ValueError(f"{value!r} is not a list of texts")
-        return tuple(p.strip() for p in parts if p.strip())
-    return _path(value, relative_to) if hint is Path else _scalar(value, hint)
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence) or not all(isinstance(p, str) for p in parts):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return tuple(p.strip() for p in parts if p.strip())
 
 
 def _path(value: Any, relative_to: Path | None) -> Path:

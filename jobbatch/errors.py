@@ -11,6 +11,7 @@ JobbatchError               1   never raised itself
 ├── ModelError             20   model missing, corrupt, unsafe or mismatched
 ├── DeviceError            21   the device asked for is not available
 ├── ParityError            22   an export differs from its PyTorch model
+├── GateError             23   an output is not what a job's gates ask for
 ├── MissingExtraError      24   an optional part of jobbatch is not installed
 ├── OutputError            30   the output exists or is refused
 ├── OutputFormatError      31   the output format cannot hold the data
@@ -87,6 +88,12 @@ class ParityError(JobbatchError):
     """An exported model does not answer as its PyTorch model does."""
 
     exit_code = 22
+
+
+class GateError(JobbatchError):
+    """An output is not what the gates of its job ask for; it is not published."""
+
+    exit_code = 23
 
 
 class MissingExtraError(JobbatchError):

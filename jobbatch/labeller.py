@@ -25,6 +25,8 @@ TITLE = "__title"
 CONTEXT = "__context"
 """What the names of the raw context columns begin with."""
 
+_WORD = r"[\p{L}\p{M}\p{N}]+"
+
 
 class Labeller:
     """A model and the scores already known for it.
@@ -81,6 +83,28 @@ class Labeller:
                 progress(done, len(unknown))
         self.new_titles += done
         return self._decide(keyed, pl.concat(scored))
+
+    def words(self, distinct: pl.DataFrame, rows: str) -> dict[str, int]:
+        """Return how many words some titles have, and how many the model does not know whole.
+
+        Args:
+            distinct: as for `answers`.
+            rows: the column that says how often each title occurs; its words count as often.
+        """
+        keyed = self._keyed(distinct).lazy()
+        words = pl.col("key").str.extract_all(_WORD)
+        counted = (
+            keyed.select(pl.col(rows).alias("rows"), word=words)
+            .explode("word", empty_as_null=False)
+            .group_by("word")
+            .agg(pl.col("rows").sum())
+            .collect(engine="streaming")
+        )
+        known = pl.Series(self.model.knows(counted["word"].to_list()), dtype=pl.Boolean)
+        return {
+            "words": int(counted["rows"].sum()),
+            "unknown_words": int(counted.filter(~known)["rows"].sum()),
+        }
 
     def _keyed(self, distinct: pl.DataFrame) -> pl.DataFrame:
         context = [name for name in distinct.columns if name.startswith(CONTEXT)]

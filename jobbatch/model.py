@@ -102,6 +102,10 @@ class TitleModel:
                 "`jobbatch train --context` made"
             )
 
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Return of each word of a key whether the model's vocabulary has it whole."""
+        return self._tokenizer.knows(words)
+
     def score(self, keys: Sequence[str]) -> pl.DataFrame:
         """Return the scores of `keys`, in their order (columns of `scores.schema`)."""
         chunks = list(self.score_chunks(keys))

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -33,6 +33,8 @@ from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
 
+Check = Callable[[RunManifest], None]
+"""Called with the manifest of an output that is about to be published; raises to prevent it."""
 _ROWS = "__rows"
 _KEY = "__key"
 _KIND = "__kind"
@@ -56,8 +58,15 @@ class LabelReport:
     seconds: float
 
 
-def label_file(settings: LabelSettings, progress: Progress | None = None) -> LabelReport:
+def label_file(
+    settings: LabelSettings, progress: Progress | None = None, check: Check | None = None
+) -> LabelReport:
     """Label a table: all its rows and columns in order, the answers' columns added at the end.
+
+    Args:
+        settings: what to label and how.
+        progress: told after each scored chunk.
+        check: decides whether an output that was made is published.
 
     Raises:
         JobbatchError: whatever stands in the way; the output is then as it was before.
@@ -74,7 +83,7 @@ def label_file(settings: LabelSettings, progress: Progress | None = None) -> Lab
         manifest = provenance.finished_before(settings, source, labeller.model)
         up_to_date = manifest is not None
         if manifest is None:
-            manifest = _label(settings, source, labeller, Path(folder), progress)
+            manifest = _label(settings, source, labeller, Path(folder), progress, check)
         return LabelReport(
             manifest=manifest,
             device_reason=labeller.model.device.reason,
@@ -101,6 +110,7 @@ def _label(
     labeller: Labeller,
     workspace: Path,
     progress: Progress | None,
+    check: Check | None,
 ) -> RunManifest:
     publish.check_writable(settings.output)
     table = open_table(
@@ -129,7 +139,7 @@ def _label(
     except POLARS_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
     answers = labeller.answers(counted, progress)
-    return _publish(settings, source, table, texts, answers, labeller)
+    return _publish(settings, source, table, texts, answers, labeller, check)
 
 
 def _texts(title: str, context: Sequence[str]) -> dict[str, pl.Expr]:
@@ -168,6 +178,7 @@ def _publish(
     texts: Mapping[str, pl.Expr],
     answers: pl.DataFrame,
     labeller: Labeller,
+    check: Check | None,
 ) -> RunManifest:
     added = _added_columns(settings, labeller)
     labelled = _with_answers(table.frame, texts, answers, settings.prefix, added)
@@ -206,6 +217,10 @@ def _publish(
             answers=answers,
             rows=answers[_ROWS],
         )
+        if check is not None:
+            words = labeller.words(answers, _ROWS)
+            manifest = replace(manifest, counts=manifest.counts | words)
+            check(manifest)
         # Before the output: a run that dies between the two has published nothing yet, so that
         # running it again needs no --overwrite.
         publish.publish_bytes(manifest_path(settings.output), manifest.to_json())

@@ -71,6 +71,12 @@ class TitleTokenizer:
         """Return the number of tokens, added ones included."""
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
+    def knows(self, words: Sequence[str]) -> list[bool]:
+        """Return of each word whether it is one token, and not pieces or the unknown one."""
+        unknown = self._tokenizer.model.unk_token
+        encodings = self._tokenizer.encode_batch(list(words), add_special_tokens=False)
+        return [len(e.tokens) == 1 and e.tokens[0] != unknown for e in encodings]
+
     def encode(self, keys: Sequence[str]) -> TokenIds:
         """Return the token ids of `keys`.
 

@@ -18,6 +18,7 @@ from jobbatch.errors import UsageError
 from jobbatch.settings import (
     EvaluateSettings,
     ExportSettings,
+    GateSettings,
     JobSettings,
     LabelSettings,
     ScheduleSettings,
@@ -35,6 +36,7 @@ class Job:
     path: Path
     schedule: ScheduleSettings
     settings: Work
+    gates: GateSettings | None = None
 
 
 def load(path: Path) -> Job:
@@ -52,7 +54,7 @@ def load(path: Path) -> Job:
     settings = _with_model_path(found.work, folder)
     if not isinstance(settings, ExportSettings):  # whose command reads no variables either
         settings = with_environment(settings)
-    return Job(path=path, schedule=found.job, settings=settings)
+    return Job(path=path, schedule=found.job, settings=settings, gates=found.gates)
 
 
 def find(paths: Sequence[Path]) -> list[Path]:

@@ -17,7 +17,7 @@ from jobbatch.errors import (
 from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
 from jobbatch.labeller import Progress
-from jobbatch.pipeline import LabelReport, label_file
+from jobbatch.pipeline import Check, LabelReport, label_file
 from jobbatch.settings import LabelSettings
 
 _CONCERNS_ALL = (ModelError, DeviceError, MissingExtraError, WriteError)
@@ -26,8 +26,16 @@ _CONCERNS_ALL = (ModelError, DeviceError, MissingExtraError, WriteError)
 logger = logging.getLogger(__name__)
 
 
-def label(settings: LabelSettings, found: JobRun, progress: Progress | None) -> None:
-    """Label the job's tables that are new or changed; what is found is noted in `found`.
+def label(
+    settings: LabelSettings, found: JobRun, progress: Progress | None, check: Check | None = None
+) -> None:
+    """Label the job's tables that are new or changed.
+
+    Args:
+        settings: of the job.
+        found: the run, in which is noted what is done and found.
+        progress: told after each scored chunk.
+        check: decides whether an output is published.
 
     Raises:
         PartialError: if some tables of several failed.
@@ -35,14 +43,14 @@ def label(settings: LabelSettings, found: JobRun, progress: Progress | None) -> 
     """
     if not inputs.are_several(settings):
         _make_folder(settings.output.parent)
-        _label_one(settings, found, progress)
+        _label_one(settings, found, progress, check)
         return
     tables = inputs.each(settings)
     _make_folder(settings.output)
     failed = []
     for table in tables:
         try:
-            _label_one(table, found, progress)
+            _label_one(table, found, progress, check)
         except _CONCERNS_ALL:
             raise
         except JobbatchError as error:
@@ -51,12 +59,14 @@ def label(settings: LabelSettings, found: JobRun, progress: Progress | None) -> 
         raise PartialError(f"{len(failed)} of {len(tables)} files failed: {'; '.join(failed)}")
 
 
-def _label_one(settings: LabelSettings, found: JobRun, progress: Progress | None) -> None:
+def _label_one(
+    settings: LabelSettings, found: JobRun, progress: Progress | None, check: Check | None
+) -> None:
     started = time.monotonic()
     file = FileRun(input=str(settings.input))
     found.files.append(file)
     try:
-        report = label_file(settings, progress)
+        report = label_file(settings, progress, check)
     except JobbatchError as error:
         file.error = str(error)
         found.inputs += states([settings.input])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import jobbatch
 from jobbatch.errors import JobbatchError, WriteError
 from jobbatch.jobs import labelling, ping, teaching
+from jobbatch.jobs.gates import Gates
 from jobbatch.jobs.history import History, JobRun
 from jobbatch.jobs.job_file import Job
 from jobbatch.jobs.teaching import Told
@@ -65,7 +66,7 @@ def _run(job: Job, found: JobRun, history: History, watch: Watch) -> None:
     logger.info("%s of %s starts", found.command, found.job)
     ping.send(url, "start")
     try:
-        _work(job, found, watch)
+        _work(job, found, history, watch)
         _close(found, started, exit_code=0)
         history.add(found)
     except BaseException as error:
@@ -81,10 +82,13 @@ def _run(job: Job, found: JobRun, history: History, watch: Watch) -> None:
     ping.send(url, "success")
 
 
-def _work(job: Job, found: JobRun, watch: Watch) -> None:
+def _work(job: Job, found: JobRun, history: History, watch: Watch) -> None:
     match job.settings:
         case LabelSettings():
-            labelling.label(job.settings, found, watch.scoring)
+            gates = None
+            if job.gates is not None:
+                gates = Gates.of(job.gates, job.settings, history.last_good())
+            labelling.label(job.settings, found, watch.scoring, gates)
         case TrainSettings():
             teaching.train(job.settings, found, watch.training)
         case EvaluateSettings():
