@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -126,17 +126,28 @@ def run(
 @app.command()
 def schedule(
     paths: Annotated[list[Path], typer.Argument(help="Job files, or folders of them.")],
+    format: Annotated[  # noqa: A002
+        Literal["cron", "systemd"], typer.Option(help="Lines of a crontab, or units of systemd.")
+    ] = "cron",
+    out: Annotated[Path | None, typer.Option(help="Folder to write systemd's units to.")] = None,
 ) -> None:
-    """Print the crontab lines that run jobs; installs nothing.
+    """Print the crontab lines that run jobs, or systemd's units; installs nothing.
 
     \b
     jobbatch schedule jobs/
     (crontab -l; jobbatch schedule jobs/) | crontab -
+    jobbatch schedule jobs/ --format systemd --out ~/.config/systemd/user
     """
     from jobbatch import jobs
 
-    for line in jobs.crontab(paths):
-        typer.echo(line)
+    if format == "cron":
+        typer.echo("\n".join(jobs.crontab(paths)))
+        return
+    units = jobs.systemd(paths)
+    if out is None:
+        typer.echo("\n".join(f"# {name}\n{text}" for name, text in units.items()))
+    else:
+        typer.echo("\n".join(map(str, jobs.write_units(units, out))))
 
 
 def _lines_of_stdin() -> list[str]:

@@ -3,6 +3,6 @@
 from jobbatch.jobs.history import JobRun
 from jobbatch.jobs.job_file import Job, load
 from jobbatch.jobs.runner import Watch, run
-from jobbatch.jobs.schedule import crontab
+from jobbatch.jobs.schedule import crontab, systemd, write_units
 
-__all__ = ["Job", "JobRun", "Watch", "crontab", "load", "run"]
+__all__ = ["Job", "JobRun", "Watch", "crontab", "load", "run", "systemd", "write_units"]

@@ -1,15 +1,40 @@
-"""What the system's scheduler is told: crontab lines."""
+"""What the system's scheduler is told: crontab lines, or systemd's units. Installs nothing."""
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jobbatch.errors import UsageError
+from jobbatch.errors import UsageError, WriteError
+from jobbatch.jobs.calendar import on_calendar
 from jobbatch.jobs.job_file import Job, Work, find, load
 from jobbatch.settings import ExportSettings, LabelSettings
+from jobbatch.tables.publish import publish_bytes
+
+_SERVICE = """\
+[Unit]
+Description={description}
+
+[Service]
+Type=oneshot
+ExecStart={command}
+{environment}
+"""
+_TIMER = """\
+[Unit]
+Description={description}
+
+[Timer]
+{events}
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
 
 
 def crontab(paths: Sequence[Path]) -> Iterator[str]:
@@ -20,26 +45,61 @@ def crontab(paths: Sequence[Path]) -> Iterator[str]:
     """
     for job in map(load, find(paths)):
         # cron ends a command at an unescaped %.
-        line = shlex.join(command_line(job)).replace("%", r"\%")
-        yield " ".join(f"# {description(job)}".splitlines())
+        line = shlex.join(_command(job)).replace("%", r"\%")
+        yield f"# {_description(job)}"
         yield f"{' '.join(job.schedule.cron.split())} {line}"
 
 
-def command_line(job: Job) -> list[str]:
-    """Return what runs the job, from any folder.
+def systemd(paths: Sequence[Path]) -> dict[str, str]:
+    """Return the service and the timer of each job, by file name.
 
     Raises:
-        UsageError: if its path has a line break, which no scheduler can name.
+        UsageError: if there is no job file, one is wrong, or two have the same name.
     """
+    units: dict[str, str] = {}
+    for job in map(load, find(paths)):
+        name = f"jobbatch-{_unit_name(job.path.stem)}"
+        if f"{name}.service" in units:
+            raise UsageError(f"{job.path}: another job is named {job.path.stem} too: rename one")
+        events = "\n".join(f"OnCalendar={event}" for event in _events(job))
+        description = _description(job).replace("%", "%%").rstrip("\\")
+        program, *arguments = _command(job)
+        units[f"{name}.service"] = _SERVICE.format(
+            description=description,
+            command=" ".join([_quoted(program, variables=False), *map(_quoted, arguments)]),
+            environment="\n".join(
+                f"Environment={_quoted(f'{name}={value}', variables=False)}"
+                for name, value in _environment().items()
+            ),
+        )
+        units[f"{name}.timer"] = _TIMER.format(description=description, events=events)
+    return units
+
+
+def write_units(units: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write units into a folder, replacing those of the same names; return where they are.
+
+    Raises:
+        WriteError: if they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    for name, text in units.items():
+        publish_bytes(folder / name, text.encode())
+    return [folder / name for name in units]
+
+
+def _command(job: Job) -> list[str]:
     path = str(job.path.absolute())
     if "\n" in path:
         raise UsageError(f"{str(job.path)!r}: a scheduler cannot name a path with a line break")
     return [sys.executable, "-P", "-m", "jobbatch", "run", path, "--quiet"]
 
 
-def description(job: Job) -> str:
-    """Return what the job does, in a few words."""
-    return f"{job.schedule.command}: {_what(job.settings)}"
+def _description(job: Job) -> str:
+    return " ".join(f"{job.schedule.command}: {_what(job.settings)}".splitlines())
 
 
 def _what(settings: Work) -> str:
@@ -50,3 +110,34 @@ def _what(settings: Work) -> str:
             return f"{settings.model} by {settings.recipe}"
         case _:
             return f"{', '.join(map(str, settings.data)) or 'own titles'} -> {settings.out}"
+
+
+def _environment() -> dict[str, str]:
+    """Return what a service of systemd lacks: cron sets it, but for the language."""
+    return {
+        "HOME": str(Path.home()),
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+    }
+
+
+def _events(job: Job) -> list[str]:
+    try:
+        return on_calendar(job.schedule.cron)
+    except ValueError as error:
+        raise UsageError(f"{job.path}: cron {job.schedule.cron!r}: {error}") from error
+
+
+def _quoted(text: str, *, variables: bool = True) -> str:
+    """Return a word as a unit file means it: no specifier, no variable, no end of the word."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped.replace("$", "$$") if variables else escaped}"'
+
+
+def _unit_name(stem: str) -> str:
+    """Return the name as systemd-escape writes it."""
+    return re.sub(
+        r"[^A-Za-z0-9:_.]",
+        lambda found: "".join(f"\\x{byte:02x}" for byte in os.fsencode(found[0])),
+        stem,
+    )
