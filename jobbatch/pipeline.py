@@ -1,44 +1,34 @@
-"""Labels a table, from file to file, on one screen.
+"""Labels a table, from file to file: what is asked is checked, what comes out is published.
 
-    distinct  = the table's distinct titles and how often each occurs     first scan, streaming
-                (with --context, its distinct pairs of title and context)
-    answers   = labels, confidence and review flag of each distinct title
-    output    = the table joined with its answers                         second scan, streaming
+    paths, lock, probe of the output's folder
+    a process of its own reads the table, scores it and writes a staged file    worker.label_table
+    the staged file is verified, the input is found unchanged
+    manifest and output are published
 
-The table is scanned twice and that is the design: the first scan reads one column. Cost grows
-with distinct new titles, memory with distinct titles, neither with rows.
+Whatever a damaged or hostile table does, it does to the process that reads it. The lock, the old
+output and the last word about the new one stay here.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-from polars import selectors as cs
-
-from jobbatch import provenance
-from jobbatch.errors import EmptyInputError, InputError, OutputError
-from jobbatch.labeller import CONTEXT, TITLE, Labeller, Progress
-from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.runs import FileState, RunManifest, exclusive, manifest_path
+from jobbatch import child
+from jobbatch.errors import InputError, OutputError
+from jobbatch.runs import Labelled, RunManifest, exclusive, manifest_path
 from jobbatch.settings import LabelSettings
-from jobbatch.tables import formats, publish, sink
-from jobbatch.tables.asked_columns import context_columns
-from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
-from jobbatch.tables.title_column import find_title_column
-from jobbatch.titles import context_cell
-from jobbatch.weights import resolve_model
+from jobbatch.tables import formats, publish
+
+if TYPE_CHECKING:
+    from jobbatch.labeller import Progress
 
 Check = Callable[[RunManifest], None]
 """Called with the manifest of an output that is about to be published; raises to prevent it."""
-_ROWS = "__rows"
-_KEY = "__key"
-_KIND = "__kind"
-_FOUND = "__found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +49,20 @@ class LabelReport:
 
 
 def label_file(
-    settings: LabelSettings, progress: Progress | None = None, check: Check | None = None
+    settings: LabelSettings,
+    progress: Progress | None = None,
+    check: Check | None = None,
+    *,
+    isolated: bool = True,
 ) -> LabelReport:
     """Label a table: all its rows and columns in order, the answers' columns added at the end.
 
     Args:
-        settings: what to label and how.
+        settings: what is asked.
         progress: told after each scored chunk.
-        check: decides whether an output that was made is published.
+        check: decides whether an output that was made is published; its words are counted for it.
+        isolated: read the table in a process of its own, which a damaged file may take down; else
+            in this one.
 
     Raises:
         JobbatchError: whatever stands in the way; the output is then as it was before.
@@ -75,22 +71,24 @@ def label_file(
     formats.readable(settings.input)
     formats.writable(settings.output)
     _check_paths(settings)
-    with exclusive(settings.output), tempfile.TemporaryDirectory(prefix="jobbatch-") as folder:
-        options = OpenOptions(device=settings.device, threads=settings.threads)
-        labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
-        labeller.model.check_reads(settings.context)
-        source = FileState.of(settings.input)
-        manifest = provenance.finished_before(settings, source, labeller.model)
-        up_to_date = manifest is not None
-        if manifest is None:
-            manifest = _label(settings, source, labeller, Path(folder), progress, check)
-        return LabelReport(
-            manifest=manifest,
-            device_reason=labeller.model.device.reason,
-            up_to_date=up_to_date,
-            new_titles=labeller.new_titles,
-            seconds=time.monotonic() - started,
-        )
+    label = _in_child if isolated else _here
+    with (
+        exclusive(settings.output),
+        publish.staging(settings.output) as staged,
+        tempfile.TemporaryDirectory(prefix="jobbatch-") as workspace,
+    ):
+        publish.check_writable(settings.output)
+        counted = check is not None
+        labelled = label(settings, staged, Path(workspace), progress, count_words=counted)
+        if not labelled.up_to_date:
+            _publish(settings, staged, labelled, check)
+    return LabelReport(
+        manifest=labelled.manifest,
+        device_reason=labelled.device_reason,
+        up_to_date=labelled.up_to_date,
+        new_titles=labelled.new_titles,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _check_paths(settings: LabelSettings) -> None:
@@ -104,175 +102,66 @@ def _check_paths(settings: LabelSettings) -> None:
         raise OutputError("input and output are the same file: name another output")
 
 
-def _label(
+def _in_child(
     settings: LabelSettings,
-    source: FileState,
-    labeller: Labeller,
+    staged: Path,
     workspace: Path,
     progress: Progress | None,
-    check: Check | None,
-) -> RunManifest:
-    publish.check_writable(settings.output)
-    table = open_table(
-        settings.input,
-        workspace=workspace,
-        sheet=settings.sheet,
-        title_column=settings.title_column,
-        encoding=settings.encoding,
-    )
-    try:
-        context = context_columns(table, settings.context, where=str(settings.input))
-        title = find_title_column(
-            table.frame,
-            table.headers,
-            settings.title_column,
-            where=str(settings.input),
-            others=context,
-        )
-        texts = _texts(title, context)
-        counted = (
-            table.frame.group_by(text.alias(name) for name, text in texts.items())
-            .len(_ROWS)
-            .collect()
-        )
-        _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
-    except POLARS_ERRORS as error:
-        raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
-    answers = labeller.answers(counted, progress)
-    return _publish(settings, source, table, texts, answers, labeller, check)
+    *,
+    count_words: bool,
+) -> Labelled:
+    def news(message: child.Message) -> None:
+        # Loaded while the child works, and needed when it is done.
+        from jobbatch.tables import sink  # noqa: F401, PLC0415
 
+        if progress is not None and "progress" in message:
+            progress(*message["progress"])
 
-def _texts(title: str, context: Sequence[str]) -> dict[str, pl.Expr]:
-    """Return what an answer depends on, by the names that the labeller knows it under."""
-    # Selectors, since pl.col takes '*' and '^...$' for patterns.
-    cells = [context_cell(cs.by_name(name).as_expr()) for name in context]
-    return {TITLE: cs.by_name(title).as_expr().cast(pl.String)} | {
-        f"{CONTEXT}_{i}": cell for i, cell in enumerate(cells)
+    request = {
+        "settings": {name: _plain(value) for name, value in asdict(settings).items()},
+        "staged": str(staged),
+        "workspace": str(workspace),
+        "count_words": count_words,
     }
+    answer = child.run(
+        "jobbatch.worker",
+        request,
+        about=settings.input,
+        silence=settings.read_timeout,
+        news=news,
+    )
+    return Labelled.of(answer)
 
 
-def _check_output(settings: LabelSettings, table: Table, labeller: Labeller, n_rows: int) -> None:
-    if n_rows == 0 and settings.fail_if_empty:
-        raise EmptyInputError(f"{settings.input} has no data rows")
-    added = _added_columns(settings, labeller)
-    clash = sorted(set(added) & set(table.frame.collect_schema().names()))
-    if clash:
-        raise OutputError(
-            f"{settings.input} has the columns {', '.join(clash)} already: pass a prefix for the "
-            "new ones, for example --prefix jobbatch_"
-        )
-    sink.check_fits(table.frame, settings.output.suffix.lower(), n_rows, len(added))
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
-def _added_columns(settings: LabelSettings, labeller: Labeller) -> list[str]:
-    columns = ["labels", "primary_label", "confidence", "needs_review", "review_reason"]
-    if settings.probabilities:
-        columns += [f"p_{name}" for name in labeller.model.labels.names]
-    return [settings.prefix + column for column in columns]
+def _here(
+    settings: LabelSettings,
+    staged: Path,
+    workspace: Path,
+    progress: Progress | None,
+    *,
+    count_words: bool,
+) -> Labelled:
+    from jobbatch.worker import label_table  # noqa: PLC0415 - loads Polars
+
+    return label_table(settings, staged, workspace, progress, count_words=count_words)
 
 
 def _publish(
-    settings: LabelSettings,
-    source: FileState,
-    table: Table,
-    texts: Mapping[str, pl.Expr],
-    answers: pl.DataFrame,
-    labeller: Labeller,
-    check: Check | None,
-) -> RunManifest:
-    added = _added_columns(settings, labeller)
-    labelled = _with_answers(table.frame, texts, answers, settings.prefix, added)
+    settings: LabelSettings, staged: Path, labelled: Labelled, check: Check | None
+) -> None:
+    from jobbatch.tables import sink  # noqa: PLC0415 - loads Polars
+
+    manifest = labelled.manifest
+    manifest.input.check_unchanged(settings.input)
     ending = settings.output.suffix.lower()
-    columns = labelled.collect_schema().names()
-    with publish.staged(settings.output) as staged:
-        try:
-            sink.write(
-                labelled,
-                staged,
-                ending,
-                headers=[*table.headers, *added],
-                metadata={
-                    f"jobbatch.{k}": v for k, v in provenance.of_model(labeller.model).items()
-                },
-                n_rows=int(answers[_ROWS].sum()),
-                separator=table.separator if settings.input.suffix.lower() == ending else None,
-            )
-        except POLARS_ERRORS as error:
-            if publish.is_full(error):
-                raise
-            _check_unchanged(settings.input, source)  # which then is the reason
-            raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
-        except Exception:
-            _check_unchanged(settings.input, source)
-            raise
-        _check_unchanged(settings.input, source)
-        sink.verify(staged, ending, int(answers[_ROWS].sum()), columns)
-        output = FileState.of(staged, becomes=settings.output)
-        manifest = provenance.manifest(
-            settings,
-            source,
-            output,
-            labeller.model,
-            title_column=texts[TITLE].meta.output_name(),
-            answers=answers,
-            rows=answers[_ROWS],
-        )
-        if check is not None:
-            words = labeller.words(answers, _ROWS)
-            manifest = replace(manifest, counts=manifest.counts | words)
-            check(manifest)
-        # Before the output: a run that dies between the two has published nothing yet, so that
-        # running it again needs no --overwrite.
-        publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
-    return manifest
-
-
-def _with_answers(
-    frame: pl.LazyFrame,
-    texts: Mapping[str, pl.Expr],
-    answers: pl.DataFrame,
-    prefix: str,
-    added: Sequence[str],
-) -> pl.LazyFrame:
-    """Return the table with the answers' columns at its end.
-
-    Each row finds its answer by the position of its key among an enumeration's categories, and
-    what few answers have in common by a second position: that takes a third of the time of a join
-    which keeps the order, and as little memory.
-    """
-    keyed = answers.select(
-        _row_key([pl.col(name) for name in texts]).alias(_KEY),
-        *(pl.col(name.removeprefix(prefix)).alias(name) for name in added),
-    ).sort(pl.col(_KEY).is_null(), maintain_order=True)
-    keys = keyed[_KEY].drop_nulls()
-    # Blank cells are titles too, so that they get their reason for review.
-    position = _row_key(list(texts.values())).cast(pl.Enum(keys)).to_physical().fill_null(len(keys))
-    alike = cs.by_name(*added) - cs.numeric()
-    kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(_KIND)
-    on = kinds.columns[1:]
-    own = keyed.join(kinds, on=on, how="left", nulls_equal=True, maintain_order="left")
-    found = _gathered(frame, own.select(cs.by_name(_KIND, *added) & cs.numeric()), position)
-    return _gathered(found, kinds.select(on), pl.col(_KIND)).select(
-        cs.by_name(*frame.collect_schema().names(), *added)
-    )
-
-
-def _gathered(frame: pl.LazyFrame, rows: pl.DataFrame, position: pl.Expr) -> pl.LazyFrame:
-    """Return the frame and, beside it, the columns of `rows` at each row's position."""
-    # As an expression, unnest would gather once for every column.
-    return frame.with_columns(pl.lit(rows.to_struct()).gather(position).alias(_FOUND)).unnest(
-        _FOUND
-    )
-
-
-def _row_key(texts: Sequence[pl.Expr]) -> pl.Expr:
-    """Return a text that tells apart what `texts` tell apart; null where there is one, and it is."""
-    if len(texts) == 1:
-        return texts[0]
-    sized = [pl.format("{}:{}", text.str.len_bytes(), text) for text in texts]
-    return pl.concat_str(cell.fill_null("") for cell in sized)
-
-
-def _check_unchanged(path: Path, before: FileState) -> None:
-    if FileState.of(path) != before:
-        raise InputError(f"{path} changed while it was read: run it again")
+    sink.verify(staged, ending, manifest.counts["rows"], labelled.columns)
+    if check is not None:
+        check(manifest)
+    # Before the output: a run that dies between the two has published nothing yet, so that
+    # running it again needs no --overwrite.
+    publish.publish_bytes(manifest_path(settings.output), manifest.to_json())
+    publish.publish(staged, settings.output)

@@ -75,6 +75,15 @@ class FileState:
         name = str(becomes or path).encode("utf-8", "backslashreplace").decode()
         return cls(path=name, size=size, sha256=digest.hexdigest())
 
+    def check_unchanged(self, path: Path) -> None:
+        """Check that the file is what it was.
+
+        Raises:
+            InputError: if it is not, or not there any more.
+        """
+        if FileState.of(path) != self:
+            raise InputError(f"{path} changed while it was read: run it again")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunManifest:
@@ -110,11 +119,39 @@ class RunManifest:
         """Return the manifest, or none if there is no usable one."""
         try:
             fields = json.loads(path.read_bytes())
-            fields["input"] = FileState(**fields["input"])
-            fields["output"] = FileState(**fields["output"])
-            return cls(**fields) if fields["schema"] == SCHEMA else None
+            return cls.of(fields) if fields["schema"] == SCHEMA else None
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> RunManifest:
+        """Return the manifest from its fields, as JSON has them."""
+        states = {name: FileState(**fields[name]) for name in ("input", "output")}
+        return cls(**(fields | states))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """What came of reading and labelling a table.
+
+    Attributes:
+        manifest: of the staged file, or of the output that is up to date.
+        columns: of the staged file.
+        up_to_date: nothing was staged: the output is made of this input already.
+        new_titles: distinct normalised titles that were scored.
+        device_reason: why they were scored where they were.
+    """
+
+    manifest: RunManifest
+    columns: list[str]
+    up_to_date: bool
+    new_titles: int
+    device_reason: str
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> Labelled:
+        """Return it from its fields, as JSON has them."""
+        return cls(**(fields | {"manifest": RunManifest.of(fields["manifest"])}))
 
 
 def manifest_path(output: Path) -> Path:

@@ -85,8 +85,9 @@ class ScoreStore:
                 os.fsync(file.fileno())
             staged.replace(part)
         except OSError as error:
-            staged.unlink(missing_ok=True)
             raise _write_error(error) from error
+        finally:
+            staged.unlink(missing_ok=True)
 
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet")) if self.folder.is_dir() else []

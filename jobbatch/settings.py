@@ -10,7 +10,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSettings:
-    """What `jobbatch label` is asked to do."""
+    """What `jobbatch label` is asked to do.
+
+    Attributes:
+        read_timeout: seconds that the first look through the input may take.
+    """
 
     input: Path
     output: Path
@@ -26,6 +30,11 @@ class LabelSettings:
     overwrite: bool = False
     fail_if_empty: bool = False
     cache_dir: Path | None = None
+    read_timeout: float = 3_600.0
+
+    def __post_init__(self) -> None:
+        if self.read_timeout <= 0:
+            raise ValueError("'read_timeout' is 0, it must be more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def rows_of(item: pytest.Item) -> set[int]:
     return {row for mark in item.iter_markers("fault") for row in mark.args}
 
 
-@dataclass
+@dataclass(eq=False)
 class Proofs:
     """A pytest plugin that notes the tests of each row and which of them passed."""
 

@@ -47,6 +47,9 @@ def label(
         bool | None, typer.Option("--fail-if-empty", help="Exit 14 if there are no rows.")
     ] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Where known scores are kept.")] = None,
+    read_timeout: Annotated[
+        float | None, typer.Option(help="Seconds that the input may take to be read; 3,600.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobbatch.errors import (
     DeviceError,
@@ -16,9 +17,11 @@ from jobbatch.errors import (
 )
 from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
-from jobbatch.labeller import Progress
 from jobbatch.pipeline import Check, LabelReport, label_file
 from jobbatch.settings import LabelSettings
+
+if TYPE_CHECKING:
+    from jobbatch.labeller import Progress
 
 _CONCERNS_ALL = (ModelError, DeviceError, MissingExtraError, WriteError)
 """Errors after which the next table would fail as well."""

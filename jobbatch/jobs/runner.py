@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import jobbatch
 from jobbatch.errors import JobbatchError, WriteError
@@ -14,9 +15,11 @@ from jobbatch.jobs.gates import Gates
 from jobbatch.jobs.history import History, JobRun
 from jobbatch.jobs.job_file import Job
 from jobbatch.jobs.teaching import Told
-from jobbatch.labeller import Progress
 from jobbatch.runs import exclusive, library_versions
 from jobbatch.settings import EvaluateSettings, ExportSettings, LabelSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from jobbatch.labeller import Progress
 
 logger = logging.getLogger(__name__)
 

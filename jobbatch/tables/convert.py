@@ -1,13 +1,12 @@
 """Run as a process of its own: turns one sheet of a spreadsheet into an Arrow file.
 
-`python -m jobbatch.tables.convert REQUEST`, both request and answer JSON objects. A spreadsheet
-is somebody else's file: what it does to its parser it does here, not to the labelling run.
+A spreadsheet is somebody else's file: what it does to its parser it does here, under a limit of
+memory.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,13 +15,8 @@ from pathlib import Path
 import fastexcel
 import polars as pl
 
-from jobbatch.errors import (
-    InputError,
-    JobbatchError,
-    ResourceError,
-    TitleColumnError,
-    WriteError,
-)
+from jobbatch import child
+from jobbatch.errors import InputError, TitleColumnError, WriteError
 from jobbatch.tables import sheet_xml
 from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_row
 from jobbatch.tables.sheet_xml import Preview, Rows
@@ -233,15 +227,9 @@ def _limit_memory() -> None:
 
 
 def main() -> None:
-    """Answer the request of the command line on standard output."""
+    """Answer the request of standard input."""
     _limit_memory()
-    try:
-        answer: dict[str, object] = asdict(convert(Request(**json.loads(sys.argv[1]))))
-    except MemoryError:
-        answer = {"error": ResourceError.__name__, "message": "out of memory"}
-    except JobbatchError as error:
-        answer = {"error": type(error).__name__, "message": str(error)}
-    print(json.dumps(answer))
+    child.serve(lambda request, _: asdict(convert(Request(**request))))
 
 
 if __name__ == "__main__":

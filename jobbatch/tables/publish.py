@@ -33,27 +33,56 @@ def check_writable(target: Path) -> None:
 def staged(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; afterwards it is `target`, durably.
 
-    If the block fails, `target` stays as it was and the staged file is removed. One that a killed
-    run left is replaced: whoever publishes holds the lock of `target`.
+    If the block fails, `target` stays as it was and the staged file is removed.
+
+    Raises:
+        WriteError: if the disk is full, or writing fails.
+    """
+    with staging(target) as path:
+        yield path
+        publish(path, target)
+
+
+@contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write to, for `publish`; what is left there is removed.
+
+    What a killed run left is replaced: whoever publishes holds the lock of `target`.
 
     Raises:
         WriteError: if the disk is full, or writing fails.
     """
     path = _staging(target)
+    with write_errors(target):
+        try:
+            path.unlink(missing_ok=True)
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def publish(path: Path, target: Path) -> None:
+    """Make `target` of a staged file, durably."""
+    _sync(path)
+    path.replace(target)
+    _sync(target.parent)
+
+
+@contextmanager
+def write_errors(target: Path) -> Iterator[None]:
+    """Turn what goes wrong with a disk into a message about `target`.
+
+    Raises:
+        WriteError: if the disk is full, or writing fails.
+    """
     try:
-        path.unlink(missing_ok=True)
-        yield path
-        _sync(path)
-        path.replace(target)
-        _sync(target.parent)
+        yield
     except JobbatchError:
         raise
     except Exception as error:
         if isinstance(error, OSError) or is_full(error):
             raise _write_error(target, error) from error
         raise
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def is_full(error: BaseException) -> bool:

@@ -7,23 +7,19 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 from __future__ import annotations
 
 import glob
-import json
-import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from jobbatch import errors
-from jobbatch.errors import InputError, PasswordError, ResourceError, WriteError
+from jobbatch import child
+from jobbatch.errors import InputError, PasswordError, WriteError
 from jobbatch.tables import formats
 from jobbatch.tables.convert import Request, Sheet
 from jobbatch.tables.delimited import Delimited, open_text, plainly_named
 from jobbatch.tables.publish import is_full
 
-READ_TIMEOUT_SECONDS = 1_800
+READ_TIMEOUT_SECONDS = 3_600.0
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What reading a damaged file may raise; a panic of its Rust code is no `Exception`."""
 _BLOCK = 1 << 20
@@ -117,29 +113,11 @@ def _open_spreadsheet(
     target = workspace / "sheet.arrow"
     source = str(plainly_named(path, workspace))
     request = Request(source=source, target=str(target), sheet=sheet, title_column=title_column)
-    answer = _run_converter(path, request)
-    if "error" in answer:
-        raise getattr(errors, str(answer["error"]))(answer["message"])
+    answer = child.run(
+        "jobbatch.tables.convert", asdict(request), about=path, silence=READ_TIMEOUT_SECONDS
+    )
     found = Sheet(**answer)
     return Table(frame=pl.scan_ipc(target, glob=False), headers=tuple(found.headers), sheet=found)
-
-
-def _run_converter(path: Path, request: Request) -> dict[str, Any]:
-    # -P: not to import from the current folder, which may hold somebody else's files.
-    command = [sys.executable, "-P", "-m", "jobbatch.tables.convert", json.dumps(asdict(request))]
-    try:
-        child = subprocess.run(  # noqa: S603 - our own module
-            command, capture_output=True, timeout=READ_TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ResourceError(f"{path} was not read within {READ_TIMEOUT_SECONDS} seconds") from error
-    try:
-        return dict(json.loads(child.stdout))
-    except ValueError:
-        raise ResourceError(
-            f"{path}: reading it failed (the reader ended with {child.returncode}): it needs too "
-            "much memory or is damaged. Save it again as .xlsx, or as .csv"
-        ) from None
 
 
 def _check_signature(path: Path) -> None:

@@ -41,8 +41,17 @@ def environment(
 def jobbatch(environment: Mapping[str, str]) -> Command:
     """Return a runner of the command line in a process of its own, in the test's folder.
 
-    `patch` is Python code that runs before the command, to make it fail at a chosen point.
+    `patch` is Python code that runs when each of its processes starts, to make one fail at a
+    chosen point.
     """
+
+    def patched(patch: str) -> dict[str, str]:
+        if not patch:
+            return {}
+        folder = Path(environment["TMPDIR"]) / "patch"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(patch)
+        return {"PYTHONPATH": str(folder)}
 
     def run(
         *arguments: object,
@@ -50,14 +59,11 @@ def jobbatch(environment: Mapping[str, str]) -> Command:
         variables: Mapping[str, str] | None = None,
         patch: str | None = None,
     ) -> Ran:
-        code = ["-m", "jobbatch"]
-        if patch is not None:
-            code = ["-c", f"{patch}\nfrom jobbatch.cli import main\nmain()"]
         done = subprocess.run(
-            [sys.executable, *code, *map(str, arguments)],
+            [sys.executable, "-m", "jobbatch", *map(str, arguments)],
             input=stdin,
             capture_output=True,
-            env={**environment, **(variables or {})},
+            env={**environment, **(variables or {}), **patched(patch or "")},
             check=False,
             timeout=120,
         )

@@ -404,7 +404,7 @@ def test_missing_permissions_are_told(
 
 
 def test_a_bug_is_not_dressed_up_as_a_mistake(jobbatch: Command, people_csv: Path) -> None:
-    patch = "from jobbatch import pipeline\npipeline.open_table = lambda *_, **__: 1 / 0"
+    patch = "from jobbatch import labeller\nlabeller.ScoreStore.commit = lambda *_: 1 / 0"
     ran = jobbatch("label", people_csv, OUT, patch=patch)
     assert ran.code == 1
     assert "ZeroDivisionError" in ran.err

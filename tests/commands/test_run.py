@@ -144,14 +144,15 @@ def test_a_failed_run_leaves_its_manifest_too(command: Command, job: Path, tmp_p
 
 
 def test_an_interrupted_run_leaves_its_manifest_too(jobbatch: Command, job: Path) -> None:
-    stop = "import os, signal\nfrom jobbatch.model import TitleModel\n"
-    stop += "TitleModel.score_chunks = lambda *_: os.kill(os.getpid(), signal.SIGTERM)"
+    stop = "import os, signal, time\nfrom jobbatch.model import TitleModel\n"
+    stop += "ask = lambda *_: os.kill(os.getppid(), signal.SIGTERM) or time.sleep(60)\n"
+    stop += "TitleModel.score_chunks = ask"
     assert jobbatch("run", job, patch=stop).code == 143
     assert runs(job)[0]["exit_code"] == 143
 
 
 def test_a_bug_is_told_in_manifest_and_log(jobbatch: Command, job: Path) -> None:
-    patch = "from jobbatch import pipeline\npipeline.open_table = lambda *_, **__: 1 / 0"
+    patch = "from jobbatch.model import TitleModel\nTitleModel.score_chunks = lambda *_: 1 / 0"
     assert jobbatch("run", job, patch=patch).code == 1
     assert runs(job)[0]["exit_code"] == 1
     assert "ZeroDivisionError" in json.loads(log(job).splitlines()[-1])["traceback"]

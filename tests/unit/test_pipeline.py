@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import openpyxl
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from jobbatch import pipeline
 from jobbatch.errors import (
     EmptyInputError,
     InputError,
@@ -31,13 +33,14 @@ from jobbatch.errors import (
 )
 from jobbatch.labeller import Labeller
 from jobbatch.model import CHUNK_TITLES, OpenOptions, TitleModel
-from jobbatch.pipeline import label_file
 from jobbatch.runs import exclusive, manifest_path
 from jobbatch.scores import ScoreStore
 from jobbatch.settings import LabelSettings
 from jobbatch.tables import publish, sink
 from tests import wordmodel
 
+# In this process, so that tests may change what it does, and start none for each table.
+label_file = partial(pipeline.label_file, isolated=False)
 Make = Callable[..., LabelSettings]
 Row = tuple[str | None, ...]
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
-import json
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import openpyxl
 import polars as pl
 import pytest
 from openpyxl.workbook import Workbook
 
-from jobbatch.errors import InputError, ResourceError, TitleColumnError, WriteError
-from jobbatch.tables import convert as convert_module
+from jobbatch import child
+from jobbatch.errors import InputError, TitleColumnError, WriteError
 from jobbatch.tables.convert import Request, Sheet, convert
 
 Row = Sequence[object]
@@ -256,13 +252,10 @@ class TestTheProcess:
     def run(self, tmp_path: Path, source: Path, **fields: object) -> dict[str, object]:
         request = {"source": str(source), "target": str(tmp_path / "out.arrow")}
         request |= {"sheet": None, "title_column": None} | fields
-        command = [sys.executable, "-m", "jobbatch.tables.convert", json.dumps(request)]
-        child = subprocess.run(command, capture_output=True, check=True)
-        return dict(json.loads(child.stdout))
+        return child.run("jobbatch.tables.convert", request, about=source, silence=60)
 
     def test_it_answers_with_what_it_found(self, tmp_path: Path) -> None:
         source = tmp_path / "bücher.xlsx"
-        openpyxl.Workbook().save(source)
         book([["Stück", "Job Title"], [1, "nurse"]]).save(source)
         assert self.run(tmp_path, source) == {
             "name": "A",
@@ -274,18 +267,5 @@ class TestTheProcess:
     def test_it_answers_with_the_error_that_stands_in_the_way(self, tmp_path: Path) -> None:
         source = tmp_path / "book.xlsx"
         book([["Job Title"], ["nurse"]]).save(source)
-        answer = self.run(tmp_path, source, sheet="Z")
-        assert answer["error"] == "TitleColumnError"
-        assert "no sheet 'Z'" in str(answer["message"])
-
-    def test_running_out_of_memory_is_told_as_such(self, monkeypatch, capsys) -> None:
-        def greedy(_: Request) -> Sheet:
-            raise MemoryError
-
-        request = {"source": "a", "target": "b", "sheet": None, "title_column": None}
-        monkeypatch.setattr(sys, "argv", ["convert", json.dumps(request)])
-        monkeypatch.setattr(convert_module, "convert", greedy)
-        monkeypatch.setattr(convert_module, "_limit_memory", lambda: None)
-        convert_module.main()
-        answer = json.loads(capsys.readouterr().out)
-        assert answer == {"error": ResourceError.__name__, "message": "out of memory"}
+        with pytest.raises(TitleColumnError, match="no sheet 'Z'"):
+            self.run(tmp_path, source, sheet="Z")
