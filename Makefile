@@ -44,6 +44,9 @@ fix: $(DEV)/ready ## format, and mend what can be mended
 	$(DEV)/bin/ruff format
 	$(DEV)/bin/ruff check --fix
 
+torture: $(DEV)/ready ## kill, fuzz and starve it for much longer than make check does; an hour
+	JOBBATCH_TORTURE_KILLS=300 JOBBATCH_FUZZ_CASES=20000 $(DEV)/bin/pytest -m 'fault or system'
+
 reliability: $(DEV)/ready ## write docs/reliability.md from the tests that prove it
 	$(DEV)/bin/python -m tests.reliability docs/reliability.md
 
@@ -79,4 +82,4 @@ $(BENCH)/ready: pyproject.toml constraints.txt
 	$(BENCH)/bin/python $(PIP) --constraint constraints.txt --editable '.[cpu,train]' --group bench
 	@touch $@
 
-.PHONY: help example check test lint types contract licences audit lock fix reliability bench bench-quick wheel sbom clean
+.PHONY: help example check test lint types contract licences audit lock fix torture reliability bench bench-quick wheel sbom clean

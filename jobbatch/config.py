@@ -22,7 +22,7 @@ from jobbatch.errors import UsageError
 S = TypeVar("S")
 DEFAULTS_FILE = "jobbatch.toml"
 ENVIRONMENT_PREFIX = "JOBBATCH_"
-_SECTIONS = ("label", "predict", "train", "pretrain", "evaluate", "audit")
+_SECTIONS = ("label", "predict", "cache", "train", "pretrain", "evaluate", "audit")
 
 
 def load_toml(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobbatch.labeller import Progress
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import LabelReport
+    from jobbatch.scores import StoredScores
     from jobbatch.training.audit import AuditReport
     from jobbatch.training.export import ExportReport
     from jobbatch.training.pretraining import PretrainReport
@@ -128,6 +129,20 @@ def show_job_run(run: JobRun, *, as_json: bool, quiet: bool) -> None:
     else:
         for report in run.reports:
             _show({}, report.summary_lines(), as_json=False, quiet=quiet)
+
+
+def show_cache(folder: Path, stores: Sequence[StoredScores], *, as_json: bool) -> None:
+    """Print what is kept in the cache folder: JSON, or a line for each model."""
+    if as_json:
+        fields = {"path": str(folder), "models": [asdict(store) for store in stores]}
+        print(json.dumps(fields, ensure_ascii=False))
+        return
+    print(folder)
+    for store in stores:
+        size = f"{store.titles:,} titles, {store.size / 1e6:,.1f} MB"
+        print(f"  model {store.fingerprint}: {size}, last used {store.last_used}")
+    if not stores:
+        print("  no scores")
 
 
 def show_train_report(report: TrainReport, *, as_json: bool, quiet: bool) -> None:

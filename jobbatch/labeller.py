@@ -7,16 +7,18 @@ answers  = decided from the scores
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import platformdirs
 import polars as pl
 
 from jobbatch import decisions, titles
 from jobbatch.errors import InputError
 from jobbatch.model import TitleModel
-from jobbatch.scores import ScoreStore
+from jobbatch.scores import KEPT, ScoreStore, cache_folder, remove_unused
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 """Called with the new titles scored so far and their number."""
@@ -37,9 +39,8 @@ class Labeller:
     """
 
     def __init__(self, model: TitleModel, cache_dir: Path | None = None) -> None:
-        folder = cache_dir or Path(platformdirs.user_cache_dir("jobbatch", appauthor=False))
         self.model = model
-        self.store = ScoreStore(folder, model.fingerprint, len(model.labels))
+        self.store = ScoreStore(cache_folder(cache_dir), model.fingerprint, len(model.labels))
         self.new_titles = 0
 
     def predict(self, raw_titles: Sequence[str]) -> pl.DataFrame:
@@ -71,6 +72,11 @@ class Labeller:
             progress: told after each scored chunk.
         """
         keyed = self._keyed(distinct)
+        if self.store.has_others():
+            logger.warning(
+                "no scores of this model are kept yet; those of other models in %s are not used",
+                self.store.cache,
+            )
         known = self.store.known(keyed["key"])
         unknown = _to_score(keyed.join(known, on="key", how="anti")).to_list()
         scored = [known]
@@ -81,6 +87,8 @@ class Labeller:
             done += chunk.height
             if progress is not None:
                 progress(done, len(unknown))
+        if done:
+            remove_unused(self.store.cache, KEPT)
         self.new_titles += done
         return self._decide(keyed, pl.concat(scored))
 

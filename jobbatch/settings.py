@@ -46,6 +46,13 @@ class PredictSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """Which scores `jobbatch cache` is about."""
+
+    cache_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledTables:
     """Which tables of labelled titles there are, and how they are read.
 

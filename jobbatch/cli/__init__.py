@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
 from jobbatch import __version__
 from jobbatch.cli import labelling, teaching
 from jobbatch.cli.options import app
-from jobbatch.errors import JobbatchError
+from jobbatch.errors import JobbatchError, WriteError
 
 __all__ = ["app", "labelling", "main", "teaching"]
 
@@ -70,20 +70,47 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader went away, as `| head` does; nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        code = _code_of_full_disk(error)
     sys.exit(code)
+
+
+def _discard(stream: TextIO) -> None:
+    # What is left in its buffer would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _say(message: str) -> None:
+    try:
+        print(f"jobbatch: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)  # a log on a full disk: the exit code must do
+
+
+def _code_of_full_disk(error: OSError) -> int:
+    """Tell of a disk that is full where nobody else looks: temporary files, logs, standard output."""
+    from jobbatch.tables.publish import is_full
+
+    if not is_full(error):
+        raise error
+    _say(f"{error}: free some space, also where TMPDIR and the output of this command are")
+    return WriteError.exit_code
 
 
 def _exit_code() -> int | str | None:
     try:
         app()
     except JobbatchError as error:
-        print(f"jobbatch: {error}", file=sys.stderr)
+        _say(str(error))
         return error.exit_code
+    except OSError as error:
+        return _code_of_full_disk(error)
     except Interrupted as interruption:
         # The root's only option runs no command, so the first argument is the command.
         command = next(iter(sys.argv[1:]), "")
-        print(f"jobbatch: interrupted{_GO_ON.get(command, '')}", file=sys.stderr)
+        _say(f"interrupted{_GO_ON.get(command, '')}")
         return interruption.exit_code
     except SystemExit as leaving:
         # Typer makes a closed stdout an exit of 1.

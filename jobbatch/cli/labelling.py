@@ -1,4 +1,4 @@
-"""The commands that label: label, predict, run, schedule.
+"""The commands that label: label, predict, cache, run, schedule.
 
 Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
 """
@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from jobbatch.cli.options import (
+    CacheDir,
     Context,
     DeviceName,
     Encoding,
@@ -46,7 +47,7 @@ def label(
     fail_if_empty: Annotated[
         bool | None, typer.Option("--fail-if-empty", help="Exit 14 if there are no rows.")
     ] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Where known scores are kept.")] = None,
+    cache_dir: CacheDir = None,
     read_timeout: Annotated[
         float | None, typer.Option(help="Seconds that the input may take to be read; 3,600.")
     ] = None,
@@ -98,6 +99,28 @@ def predict(
     raw = _lines_of_stdin() if titles == ["-"] else titles
     opened = TitleModel(resolve_model(settings.model), OpenOptions(device=settings.device))
     console.show_predictions(Labeller(opened).predict(raw), opened, as_json=json)
+
+
+@app.command()
+def cache(
+    cache_dir: CacheDir = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is not in use.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the scores that are kept, model by model, or remove those that are not in use.
+
+    \b
+    jobbatch cache
+    jobbatch cache --clear
+    """
+    from jobbatch import config, console, scores
+    from jobbatch.settings import CacheSettings
+
+    settings = config.resolve(CacheSettings, {"cache_dir": cache_dir}, "cache")
+    folder = scores.cache_folder(settings.cache_dir)
+    if clear:
+        scores.remove_unused(folder, scores.IN_USE)
+    console.show_cache(folder, scores.stores(folder), as_json=json)
 
 
 @app.command()

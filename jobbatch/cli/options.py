@@ -24,6 +24,7 @@ Encoding = Annotated[str | None, typer.Option(help="Of a .csv that is not UTF-8.
 Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace the output.")]
 DeviceName = Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores if left out.")]
+CacheDir = Annotated[Path | None, typer.Option(help="Where known scores are kept.")]
 TitleColumn = Annotated[
     str | None, typer.Option(help="Header of the titles' column; found if left out.")
 ]

@@ -105,6 +105,7 @@ def test_predicting_loads_nothing_of_training(people: Mapping[str, str]) -> None
         ("export-onnx",),
         ("run",),
         ("schedule",),
+        ("cache",),
     ],
     ids=" ".join,
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from jobbatch.errors import WriteError
-from jobbatch.scores import ScoreStore, schema
+from jobbatch.scores import IN_USE, KEPT, ScoreStore, remove_unused, schema, stores
 
 
 def scores(**probabilities: float) -> pl.DataFrame:
@@ -137,3 +141,83 @@ def test_a_cache_folder_that_is_a_file_is_a_write_error(tmp_path: Path) -> None:
     assert store.known().height == 0
     with pytest.raises(WriteError, match="--cache-dir"):
         store.commit(scores(nurse=0.25))
+
+
+def last_used(store: ScoreStore, ago: timedelta) -> None:
+    """Make a store look as if it had not been used for so long."""
+    then = time.time() - ago.total_seconds()
+    os.utime(store.folder, (then, then))
+
+
+class TestOldScores:
+    def test_those_that_nobody_asked_for_in_a_while_are_removed_and_the_others_stay(
+        self, store: ScoreStore, tmp_path: Path
+    ) -> None:
+        other = reopened(store, "f2")
+        for each in (store, other):
+            each.commit(scores(nurse=0.25))
+        last_used(other, KEPT + timedelta(hours=1))
+        last_used(store, KEPT - timedelta(hours=1))
+        remove_unused(tmp_path / "cache", KEPT)
+        assert [kept.fingerprint for kept in stores(tmp_path / "cache")] == ["f1"]
+        assert other.known().height == 0
+        assert store.known().height == 1
+
+    @pytest.mark.parametrize(
+        "use", [lambda store: store.known(), lambda store: store.commit(scores(owner=0.75))]
+    )
+    def test_asking_for_scores_and_adding_some_are_uses(
+        self, store: ScoreStore, tmp_path: Path, use: Callable[[ScoreStore], object]
+    ) -> None:
+        store.commit(scores(nurse=0.25))
+        last_used(store, 2 * KEPT)
+        use(store)
+        remove_unused(tmp_path / "cache", IN_USE)
+        assert len(stores(tmp_path / "cache")) == 1
+
+    def test_what_is_kept_is_told_last_used_first(self, store: ScoreStore, tmp_path: Path) -> None:
+        assert stores(tmp_path / "cache") == []
+        store.commit(scores(nurse=0.25))
+        last_used(store, timedelta(days=2))
+        other = reopened(store, "f2")
+        other.commit(scores(nurse=0.25, owner=0.75))
+        other.commit(scores(chef=0.5))
+        first, second = stores(tmp_path / "cache")
+        assert (first.fingerprint, first.titles) == ("f2", 3)
+        assert (second.fingerprint, second.titles) == ("f1", 1)
+        assert second.size == sum(part.stat().st_size for part in parts(store))
+        assert first.last_used > second.last_used
+
+    def test_a_damaged_part_holds_no_titles(self, store: ScoreStore, tmp_path: Path) -> None:
+        store.commit(scores(nurse=0.25))
+        parts(store)[0].write_bytes(b"")
+        assert [kept.titles for kept in stores(tmp_path / "cache")] == [0]
+
+    def test_parts_that_are_removed_while_they_are_read_are_unknown(
+        self, store: ScoreStore, monkeypatch
+    ) -> None:
+        store.commit(scores(nurse=0.25))
+        scan = pl.scan_parquet
+
+        def too_late(*arguments: object, **options: object) -> pl.LazyFrame:
+            frame = scan(*arguments, **options)  # type: ignore[arg-type]
+            shutil.rmtree(store.folder)
+            return frame
+
+        monkeypatch.setattr(pl, "scan_parquet", too_late)
+        assert store.known().height == 0
+
+    def test_a_folder_that_is_removed_while_a_part_is_written_is_made_again(
+        self, store: ScoreStore, monkeypatch
+    ) -> None:
+        store.commit(scores(nurse=0.25))
+        sync = os.fsync
+
+        def removing(descriptor: int) -> None:
+            sync(descriptor)
+            monkeypatch.setattr(os, "fsync", sync)
+            shutil.rmtree(store.folder)
+
+        monkeypatch.setattr(os, "fsync", removing)
+        store.commit(scores(owner=0.75))
+        assert store.known().equals(scores(owner=0.75))
