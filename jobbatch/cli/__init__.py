@@ -89,7 +89,7 @@ def _say(message: str) -> None:
         _discard(sys.stderr)  # a log on a full disk: the exit code must do
 
 
-def _code_of_full_disk(error: OSError) -> int:
+def _code_of_full_disk(error: Exception) -> int:
     """Tell of a disk that is full where nobody else looks: temporary files, logs, standard output."""
     from jobbatch.tables.publish import is_full
 
@@ -105,7 +105,7 @@ def _exit_code() -> int | str | None:
     except JobbatchError as error:
         _say(str(error))
         return error.exit_code
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - libraries have exceptions of their own for it
         return _code_of_full_disk(error)
     except Interrupted as interruption:
         # The root's only option runs no command, so the first argument is the command.

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from jobbatch.errors import WriteError
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -37,25 +40,40 @@ class Checkpoint:
 
 
 def save(work: Path, checkpoint: Checkpoint, keep: int) -> None:
-    """Write a checkpoint; then drop the others, but for that of the epoch `keep`."""
+    """Write a checkpoint; then drop the others, but for that of the epoch `keep`.
+
+    Raises:
+        WriteError: if it cannot be written.
+    """
     target = _folder(work, checkpoint.epoch)
     staged = work / f".{target.name}.tmp"
     shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    for name, tensors in checkpoint.tensors.items():
-        save_file(
-            {n: t.detach().cpu().contiguous() for n, t in tensors.items()},
-            staged / f"{name}.safetensors",
-        )
-    (staged / "state.json").write_text(json.dumps(checkpoint.state))
-    for file in staged.iterdir():
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
+    try:
+        _write(staged, checkpoint)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise WriteError(
+            f"the checkpoint {target} cannot be written: {error}. Free some space, and repeat the "
+            "command with --resume to go on"
+        ) from error
     shutil.rmtree(target, ignore_errors=True)
     staged.replace(target)
     for other in work.glob("epoch-*"):
         if other not in (target, _folder(work, keep)):
             shutil.rmtree(other)
+
+
+def _write(folder: Path, checkpoint: Checkpoint) -> None:
+    folder.mkdir(parents=True)
+    for name, tensors in checkpoint.tensors.items():
+        save_file(
+            {n: t.detach().cpu().contiguous() for n, t in tensors.items()},
+            folder / f"{name}.safetensors",
+        )
+    (folder / "state.json").write_text(json.dumps(checkpoint.state))
+    for file in folder.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
 
 
 def latest(work: Path) -> Checkpoint | None:

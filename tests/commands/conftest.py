@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,29 @@ def people_csv(tmp_path: Path) -> Path:
 def files(tmp_path: Path) -> Files:
     """Return a function that lists the test's folder, but for the locks, which stay by design."""
     return lambda: sorted(p.name for p in tmp_path.iterdir() if p.is_file() and p.suffix != ".lock")
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Return a maker of file systems of their own, by the options of their mount."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("only root may mount a tmpfs")
+    with ExitStack() as stack:
+
+        def make(options: str) -> Path:
+            try:
+                return stack.enter_context(mounted(tmp_path / "disk", options))
+            except subprocess.CalledProcessError:
+                pytest.skip("no tmpfs may be mounted here")
+
+        yield make

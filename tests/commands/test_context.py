@@ -43,6 +43,7 @@ def source(request: pytest.FixtureRequest, people: pl.DataFrame, tmp_path: Path)
     return path
 
 
+@pytest.mark.fault(41)
 def test_the_same_title_gets_another_answer_in_another_context(
     command: Command, source: Path, model: Path, people: pl.DataFrame
 ) -> None:
@@ -77,6 +78,7 @@ def test_the_summary_names_the_context(command: Command, people: pl.DataFrame, m
     assert "titles in column Job Title with context dept" in ran.err
 
 
+@pytest.mark.fault(41)
 def test_another_context_is_another_run(
     command: Command, people: pl.DataFrame, model: Path
 ) -> None:

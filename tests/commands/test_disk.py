@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -35,32 +33,6 @@ int fsync(int descriptor) {
 }
 """
 """A disk that reports at its n-th fsync that it lost what was written."""
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[Path]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Return a maker of file systems of their own, by the options of their mount."""
-    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
-        pytest.skip("only root may mount a tmpfs")
-    with ExitStack() as stack:
-
-        def make(options: str) -> Path:
-            try:
-                return stack.enter_context(mounted(tmp_path / "disk", options))
-            except subprocess.CalledProcessError:
-                pytest.skip("no tmpfs may be mounted here")
-
-        yield make
 
 
 @pytest.fixture

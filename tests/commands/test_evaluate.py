@@ -72,6 +72,7 @@ def test_a_report_is_replaced_only_when_asked(command: Command, labelled: Path) 
     assert Path("report/report.html").read_text() != "mine"
 
 
+@pytest.mark.fault(44)
 def test_labels_that_the_model_does_not_know_are_named(command: Command) -> None:
     Path("people.csv").write_text("title,label\nkite nurse,Juggler\nmoss nurse,Owner\n")
     ran = command("evaluate", "people.csv", "--out", "report")
@@ -81,6 +82,7 @@ def test_labels_that_the_model_does_not_know_are_named(command: Command) -> None
     assert not Path("report").exists()
 
 
+@pytest.mark.fault(44)
 def test_without_a_labelled_row_there_is_nothing_to_measure(command: Command) -> None:
     Path("people.csv").write_text("title,label\nkite nurse,\nmoss nurse,\n")
     ran = command("evaluate", "people.csv")

@@ -32,7 +32,7 @@ steps = os.open(os.environ["TEST_STEPS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT
 signum, step = int(os.environ["TEST_SIGNAL"]), int(os.environ["TEST_STEP"])
 only = os.environ.get("TEST_ONLY", "")
 elsewhere = ("/dev/", tempfile.gettempdir())
-CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link"}
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link"}
 
 def count(event, arguments):
     if event == "open":

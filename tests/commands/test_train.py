@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobbatch.weights import ModelFolder
 from tests import tinymodel
+from tests.commands.ran import Command
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -83,3 +85,18 @@ def test_a_killed_training_resumed_makes_the_same_model(
     folders = [ModelFolder(tmp_path / name) for name in ("killed", "straight")]
     assert folders[0].read("model.safetensors") == folders[1].read("model.safetensors")
     assert folders[0].read("decisions.json") == folders[1].read("decisions.json")
+
+
+@pytest.mark.fault(4)
+@pytest.mark.system
+def test_a_disk_that_is_full_of_checkpoints_and_logs_is_told(
+    disk: Callable[..., Path], jobbatch: Command, tmp_path: Path
+) -> None:
+    tinymodel.build_base(tmp_path / "base")
+    tinymodel.own_titles().write_csv(tmp_path / "labelled.csv")
+    folder = disk("size=64k")
+    options = ("--base", "base", "--epochs", 3, "--batch-size", 8, "--device", "cpu", "--quiet")
+    ran = jobbatch("train", "labelled.csv", "--out", folder / "model", *options)
+    assert (ran.code, ran.err.count("\n")) == (32, 1), ran.err
+    assert str(folder) in ran.err
+    assert not (folder / "model").exists()

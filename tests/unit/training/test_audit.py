@@ -118,6 +118,7 @@ class TestTheRanking:
             listed()[f"{head} | a shed"]["why"]
         )
 
+    @pytest.mark.fault(44)
     def test_every_title_that_contradicts_itself_is_named_with_its_counts_and_rows(self) -> None:
         titles = [f"{thing} Tickler" for thing in THINGS[:12]]
         rows = [(t, label) for t in titles for label in ("zoo", "museum", "zoo")]
@@ -282,6 +283,7 @@ class TestRefusals:
             run(CLEAN[:4])
         assert not Path("audit.xlsx").exists()
 
+    @pytest.mark.fault(44)
     def test_one_label_is_too_few(self) -> None:
         with pytest.raises(UsageError, match="two labels or more, found zoo"):
             run([row for row in CLEAN if row[1] == "zoo"])
@@ -290,6 +292,7 @@ class TestRefusals:
         with pytest.raises(UsageError, match="all 80 distinct titles carry museum; zoo"):
             run([(title, "zoo;museum") for title, _ in CLEAN])
 
+    @pytest.mark.fault(44)
     def test_rare_labels_and_constant_ones_are_no_hindrance(self) -> None:
         rows = [(title, f"everybody;{label}") for title, label in CLEAN]
         run([*rows, ("Grand Fern Oracle", "everybody;tower")])

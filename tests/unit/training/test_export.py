@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
+from jobbatch import model as model_module
 from jobbatch.errors import ModelError, ParityError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel
@@ -51,6 +52,21 @@ def test_the_exported_model_answers_as_pytorch(exported: Exported) -> None:
     assert report.parity.titles == 64
     assert report.parity.changed == 0
     assert report.file == "onnx/model_int8.onnx"
+
+
+@pytest.mark.fault(40)
+@pytest.mark.parametrize("titles_per_batch", [1, 7, 512])
+def test_order_and_batches_do_not_change_an_answer(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch, titles_per_batch: int
+) -> None:
+    monkeypatch.setattr(model_module, "DECIMALS", 9)
+    keys = [title.lower() for title in own_titles()["Job Title"]]
+    opened = TitleModel(exported[0], OpenOptions(device="cpu"))
+    expected = opened.score(keys)["probabilities"].to_numpy()
+    longest = 16
+    monkeypatch.setitem(model_module.TOKEN_BUDGETS, "cpu", (titles_per_batch * longest,))
+    others = TitleModel(exported[0], OpenOptions(device="cpu")).score(keys[::-1])
+    np.testing.assert_allclose(others["probabilities"].to_numpy()[::-1], expected, atol=1e-5)
 
 
 def test_the_folder_is_whole_and_says_how_close_the_graph_is(exported: Exported) -> None:
