@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+    from jobbatch.doctor import Check
     from jobbatch.jobs import JobRun
     from jobbatch.labeller import Progress
     from jobbatch.model import TitleModel
@@ -143,6 +144,16 @@ def show_cache(folder: Path, stores: Sequence[StoredScores], *, as_json: bool) -
         print(f"  model {store.fingerprint}: {size}, last used {store.last_used}")
     if not stores:
         print("  no scores")
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool, quiet: bool) -> None:
+    """Print a line for each check on stdout, or all as a JSON object; quiet: the ones that are not ok."""
+    if as_json:
+        print(json.dumps({"checks": [asdict(check) for check in checks]}, ensure_ascii=False))
+        return
+    for check in checks:
+        if not quiet or check.state != "ok":
+            print(f"{check.state:<8} {check.what}: {check.text}")
 
 
 def show_train_report(report: TrainReport, *, as_json: bool, quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands that label: label, predict, cache, run, schedule.
+"""The commands that label: label, predict, cache, run, schedule, doctor.
 
 Each command imports what it runs, so that `--help` is instant and labelling never loads PyTorch.
 """
@@ -26,6 +26,7 @@ from jobbatch.cli.options import (
     app,
     given,
 )
+from jobbatch.errors import UsageError
 
 
 @app.command()
@@ -167,6 +168,8 @@ def schedule(
     from jobbatch import jobs
 
     if format == "cron":
+        if out is not None:
+            raise UsageError("--out is for --format systemd; pipe a crontab to where it belongs")
         typer.echo("\n".join(jobs.crontab(paths)))
         return
     units = jobs.systemd(paths)
@@ -174,6 +177,32 @@ def schedule(
         typer.echo("\n".join(f"# {name}\n{text}" for name, text in units.items()))
     else:
         typer.echo("\n".join(map(str, jobs.write_units(units, out))))
+
+
+@app.command()
+def doctor(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Job files, or folders of them.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find what would go wrong tonight: on this machine, in the models, in the jobs.
+
+    \b
+    jobbatch doctor
+    jobbatch doctor jobs/
+
+    The exit code is that of the first problem, or 0.
+    """
+    from jobbatch import config, console, doctor
+    from jobbatch.settings import LabelSettings
+
+    # Input and output are the jobs' own; what matters here is what label would else have.
+    unused = {"input": Path("-"), "output": Path("-")}
+    checks = doctor.examine(config.resolve(LabelSettings, unused, "label"), paths or [])
+    console.show_checks(checks, as_json=json, quiet=quiet)
+    raise typer.Exit(doctor.exit_code(checks))
 
 
 def _lines_of_stdin() -> list[str]:

@@ -18,15 +18,24 @@ Told = Callable[[object], None]
 """Called with each epoch."""
 
 
+def require_extra() -> None:
+    """Check that the extra `train` is installed.
+
+    Raises:
+        MissingExtraError: naming what is not.
+    """
+    from jobbatch import training
+
+    training.require_extra()
+
+
 def train(settings: TrainSettings, found: JobRun, told: Told | None) -> None:
     """Train a model; what is found is noted in `found`.
 
     Raises:
         JobbatchError: whatever stands in the way.
     """
-    from jobbatch import training
-
-    training.require_extra()
+    require_extra()
     from jobbatch.training import train as training_run
     from jobbatch.training.labelled_table import sources
 
@@ -61,9 +70,7 @@ def evaluate(settings: EvaluateSettings, found: JobRun) -> None:
     Raises:
         JobbatchError: whatever stands in the way.
     """
-    from jobbatch import training
-
-    training.require_extra()
+    require_extra()
     from jobbatch.training import evaluate as evaluation
     from jobbatch.training.labelled_table import sources
 
@@ -89,9 +96,7 @@ def export_onnx(settings: ExportSettings, found: JobRun) -> None:
     Raises:
         JobbatchError: whatever stands in the way.
     """
-    from jobbatch import training
-
-    training.require_extra()
+    require_extra()
     from jobbatch.training import export
 
     found.inputs += states([settings.recipe, settings.model / "model.safetensors"])

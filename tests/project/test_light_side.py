@@ -106,6 +106,7 @@ def test_predicting_loads_nothing_of_training(people: Mapping[str, str]) -> None
         ("run",),
         ("schedule",),
         ("cache",),
+        ("doctor",),
     ],
     ids=" ".join,
 )

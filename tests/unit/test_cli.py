@@ -150,7 +150,9 @@ def test_every_setting_is_an_option_and_every_option_a_setting(name: str, schema
     assert options - {"json", "quiet", "titles"} == settings
 
 
-@pytest.mark.parametrize("name", ["label", "run", "train", "evaluate", "audit", "export-onnx"])
+@pytest.mark.parametrize(
+    "name", ["label", "run", "doctor", "train", "evaluate", "audit", "export-onnx"]
+)
 def test_whatever_works_for_long_can_be_quiet_or_answer_in_json(name: str) -> None:
     options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     assert {"--json", "--quiet", "-q"} <= options
