@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import io
+import logging
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from jobbatch.errors import DeviceError, MissingExtraError, ModelError
+
+logger = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "cuda"]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -82,6 +85,10 @@ def choose_device(asked: Device, *, has_cuda_graph: bool) -> DeviceChoice:
         reason = "asked for" if asked == "cuda" else f"{gpus} GPU{'s' * (gpus > 1)} can be used"
         return DeviceChoice(device="cuda", reason=reason, ordinals=tuple(range(gpus)))
     if asked == "auto":
+        if gpus:
+            logger.warning(
+                "there is a GPU, which is not used: %s. %s", obstacle.reason, obstacle.remedy
+            )
         return DeviceChoice(device="cpu", reason=obstacle.reason)
     raise obstacle.error(f"--device cuda: {obstacle.reason}. {obstacle.remedy}")
 

@@ -59,6 +59,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # Titles and file names are in any script, whatever the locale.
         if isinstance(stream, io.TextIOWrapper):
@@ -75,6 +76,18 @@ def main() -> None:
         _discard(sys.stdout)
         code = _code_of_full_disk(error)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Open what is closed of the standard streams on nothing, in the order of their numbers.
+
+    Else an output gets the number, and whatever a library writes to "stderr" goes into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode, encoding="utf-8")  # noqa: PTH123, SIM115 - for good
+            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - positional only
+            setattr(sys, name, stream)
 
 
 def _discard(stream: TextIO) -> None:

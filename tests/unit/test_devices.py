@@ -105,11 +105,13 @@ class TestWithoutCuda:
         assert case.remedy in str(error.value)
         assert capsys.readouterr().out == ""
 
-    def test_auto_takes_the_cpu_and_says_why(self, machine, case) -> None:
+    @pytest.mark.fault(36)
+    def test_auto_takes_the_cpu_and_says_why(self, machine, caplog, case) -> None:
         machine(*case.providers, driver=case.driver, missing=case.missing)
         choice = choose_device("auto", has_cuda_graph=case.has_graph)
         assert choice.device == "cpu"
         assert case.said in choice.reason
+        assert (case.said in caplog.text) == (case.driver == ONE_GPU)  # which lies idle
 
 
 @pytest.mark.parametrize(("gpus", "reason"), [(1, "1 GPU can be used"), (2, "2 GPUs can be used")])
