@@ -30,11 +30,6 @@ CONTEXT = "__context"
 _WORD = r"[\p{L}\p{M}\p{N}]+"
 
 
-def cache_folder(cache_dir: Path | None) -> Path:
-    """Return where scores are kept: `cache_dir`, or a place in the user's cache folder."""
-    return cache_dir or Path(platformdirs.user_cache_dir("jobbatch", appauthor=False))
-
-
 class Labeller:
     """A model and the scores already known for it.
 

@@ -315,7 +315,7 @@ def test_a_model_that_is_not_whole_labels_nothing(
     ("job", "says"),
     [
         ("", ["'job' is missing"]),
-        ('[job]\ncommand = "label"\n[gates]', ["'gates'"]),
+        ('[job]\ncommand = "label"\n[gate]', ["'gate'"]),
         (
             '[job]\ncommand = "label"\n[train]\nout = "mine"',
             ["the command 'label' needs a table [label]", "[train] is not of the command 'label'"],
