@@ -17,6 +17,7 @@ from jobbatch.errors import (
 )
 from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
+from jobbatch.jobs.run_log import without_cells
 from jobbatch.pipeline import Check, LabelReport, label_file
 from jobbatch.settings import LabelSettings
 
@@ -50,16 +51,19 @@ def label(
         return
     tables = inputs.each(settings)
     _make_folder(settings.output)
-    failed = []
+    failed: dict[str, str] = {}
     for table in tables:
         try:
             _label_one(table, found, progress, check)
         except _CONCERNS_ALL:
             raise
         except JobbatchError as error:
-            failed.append(f"{table.input.name}: {error}")
+            failed[table.input.name] = f"{table.input.name}: {error}"
     if failed:
-        raise PartialError(f"{len(failed)} of {len(tables)} files failed: {'; '.join(failed)}")
+        raise PartialError(
+            f"{len(failed)} of {len(tables)} files failed: {', '.join(failed)}. "
+            f"{'; '.join(failed.values())}"
+        )
 
 
 def _label_one(
@@ -71,9 +75,9 @@ def _label_one(
     try:
         report = label_file(settings, progress, check)
     except JobbatchError as error:
-        file.error = str(error)
+        file.error = without_cells(error)
         found.inputs += states([settings.input])
-        logger.info("%s failed: %s", settings.input, error)
+        logger.info("%s failed: %s", settings.input, file.error)
         raise
     finally:
         file.seconds = round(time.monotonic() - started, 3)

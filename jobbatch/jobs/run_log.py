@@ -1,15 +1,31 @@
-"""The log of a run: a JSON object a line. It names files, never a title."""
+"""The log of a run: a JSON object a line. It names files, never a title.
+
+An error tells the user what is wrong with a table by quoting it; what is kept of the error does not.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobbatch.errors import WriteError
+from jobbatch.errors import InputError, JobbatchError, PartialError, TitleColumnError, WriteError
+
+_MAY_QUOTE = (InputError, TitleColumnError, PartialError)
+
+
+def without_cells(error: BaseException) -> str:
+    """Return an error's message as far as it quotes nothing of a table; of a bug its kind."""
+    if not isinstance(error, JobbatchError):
+        return type(error).__name__
+    said = re.split(r"['\"`]", str(error), maxsplit=1)
+    is_cut = isinstance(error, _MAY_QUOTE) and len(said) > 1
+    return f"{said[0]}(the rest quotes the table)" if is_cut else str(error)
 
 
 class _JsonLine(logging.Formatter):
@@ -20,7 +36,8 @@ class _JsonLine(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
+            # Without the exception's message, which may quote a cell.
+            fields["traceback"] = "".join(traceback.format_tb(record.exc_info[2]))
         return json.dumps(fields, ensure_ascii=False)
 
 

@@ -14,6 +14,7 @@ from jobbatch.jobs import labelling, ping, teaching
 from jobbatch.jobs.gates import Gates
 from jobbatch.jobs.history import History, JobRun
 from jobbatch.jobs.job_file import Job
+from jobbatch.jobs.run_log import without_cells
 from jobbatch.jobs.teaching import Told
 from jobbatch.runs import exclusive, library_versions
 from jobbatch.settings import EvaluateSettings, ExportSettings, LabelSettings, TrainSettings
@@ -76,7 +77,7 @@ def _run(job: Job, found: JobRun, history: History, watch: Watch) -> None:
         # An interruption has its exit code too; what has none is a bug.
         _close(found, started, exit_code=getattr(error, "exit_code", 1))
         is_told = isinstance(error, JobbatchError)
-        found.error = str(error) if is_told else repr(error)
+        found.error = without_cells(error)
         logger.info("failed, exit code %s: %s", found.exit_code, found.error, exc_info=not is_told)
         _add_failed(history, found)
         ping.send(url, "failure")

@@ -116,7 +116,7 @@ def test_of_several_tables_those_beyond_a_bound_are_left_out(
     path.write_text(path.read_text().replace("people.csv", "inbox").replace("out.csv", "done"))
     ran = command("run", path)
     assert ran.code == 3
-    assert "1 of 2 files failed: a.csv: " in ran.err
+    assert "1 of 2 files failed: a.csv. " in ran.err
     assert [path.name for path in (tmp_path / "done").glob("*.csv")] == ["b.csv"]
 
 

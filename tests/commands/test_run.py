@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +140,8 @@ def test_a_failed_run_leaves_its_manifest_too(command: Command, job: Path, tmp_p
     ran = command("run", job)
     (run,) = runs(job)
     assert run["exit_code"] == ran.code == 13
-    assert ran.err == f"jobbatch: {run['error']}\n"
+    assert "people.csv: no column looks like job titles" in run["error"]
+    assert "people.csv: no column looks like job titles" in ran.err
     assert run["inputs"][0]["path"].endswith("people.csv")
     assert run["outputs"] == []
 
@@ -155,7 +158,8 @@ def test_a_bug_is_told_in_manifest_and_log(jobbatch: Command, job: Path) -> None
     patch = "from jobbatch.model import TitleModel\nTitleModel.score_chunks = lambda *_: 1 / 0"
     assert jobbatch("run", job, patch=patch).code == 1
     assert runs(job)[0]["exit_code"] == 1
-    assert "ZeroDivisionError" in json.loads(log(job).splitlines()[-1])["traceback"]
+    assert runs(job)[0]["error"] == "ZeroDivisionError"
+    assert "pipeline.py" in json.loads(log(job).splitlines()[-1])["traceback"]
 
 
 def test_the_log_is_a_json_object_a_line_that_names_files_and_no_title(
@@ -166,6 +170,38 @@ def test_the_log_is_a_json_object_a_line_that_names_files_and_no_title(
     assert any("people.csv" in line["message"] for line in lines)
     assert "nurse" not in log(job)
     assert "nurse" not in json.dumps(runs(job))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'id,Job Title\n1,"brass owner\n2,brass nurse\n',
+        "id,Job Title\n1,brass owner,3\n",
+        "brass owner,brass nurse\nbrass kite,tin kite\n",
+        "job title,title\nbrass owner,brass nurse\n",
+    ],
+)
+@pytest.mark.parametrize("input_name", ["people.csv", "*.csv"])
+def test_what_an_error_quotes_of_a_table_is_told_and_not_kept(
+    command: Command, job: Path, tmp_path: Path, table: str, input_name: str
+) -> None:
+    (tmp_path / "data" / "people.csv").write_text(table)
+    job.write_text(JOB.replace("people.csv", input_name))
+    ran = command("run", job)
+    assert ran.code in {3, 10, 13}
+    assert "people.csv" in log(job)
+    assert "people.csv" in runs(job)[0]["error"]
+    assert "brass" not in log(job)
+    assert "brass" not in json.dumps(runs(job))
+
+
+def test_a_bug_that_quotes_a_cell_is_told_and_not_kept(jobbatch: Command, job: Path) -> None:
+    patch = "from jobbatch import pipeline\ndef fail(*_, **__): raise KeyError('brass owner')\n"
+    ran = jobbatch("run", job, patch=patch + "pipeline.open_table = fail")
+    assert ran.code == 1
+    assert "brass" in ran.err
+    assert "brass" not in log(job)
+    assert "brass" not in json.dumps(runs(job))
 
 
 def test_the_last_runs_are_kept_and_the_last_good_one(command: Command, job: Path) -> None:
@@ -183,6 +219,40 @@ def test_the_last_runs_are_kept_and_the_last_good_one(command: Command, job: Pat
         "000006.json",
         "000007.json",
     ]
+
+
+FULL = """
+set -eu
+mkdir -p "$1"
+mount -t tmpfs -o size=4k,nr_inodes="$2" tmpfs "$1"
+head -c 4096 /dev/zero > "$1/filler"
+shift 2
+exec "$@"
+"""
+
+
+@pytest.mark.system
+@pytest.mark.fault(4)
+@pytest.mark.parametrize(("files_left", "outputs"), [("2", 0), ("9", 1)])
+def test_a_full_folder_of_manifests_and_logs_is_a_write_error(
+    environment: Mapping[str, str], job: Path, tmp_path: Path, files_left: str, outputs: int
+) -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root, to mount a folder that is full")
+    folder = str(job.parent / "nightly.runs")
+    mounted = ["unshare", "-m", "sh", "-c", FULL, "sh", folder, files_left]
+    done = subprocess.run(
+        [*mounted, sys.executable, "-m", "jobbatch", "run", str(job)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 32, done.stderr
+    assert "nightly.runs" in done.stderr
+    assert "Traceback" not in done.stderr
+    # Where a log can be begun, the work comes first: its output is whole.
+    assert len(list((tmp_path / "out").glob("*/labelled.parquet"))) == outputs
 
 
 def test_the_lock_can_be_waited_for(jobbatch: Command, job: Path, tmp_path: Path) -> None:
@@ -266,7 +336,7 @@ def test_a_file_that_fails_does_not_end_the_others(
     (inbox / "a.csv").write_text("x,y\n1,2\n")
     ran = command("run", inbox_job)
     assert ran.code == 3
-    assert "1 of 3 files failed: a.csv: " in ran.err
+    assert "1 of 3 files failed: a.csv. " in ran.err
     assert outcomes(inbox_job) == {"a.csv": "failed", "b.csv": "labelled", "c.csv": "labelled"}
     assert sorted(path.name for path in (tmp_path / "done").glob("*.csv")) == ["b.csv", "c.csv"]
     (inbox / "a.csv").write_text("id,Job Title\n1,nurse\n")
