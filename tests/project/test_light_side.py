@@ -83,6 +83,19 @@ def test_labelling_loads_nothing_of_training(people: Mapping[str, str], output: 
     assert imported(RUN, "label", "people.csv", f"2{output}", variables=people) & HEAVY == set()
 
 
+def test_a_label_job_loads_nothing_of_training(people: Mapping[str, str]) -> None:
+    Path("job.toml").write_text(
+        '[job]\ncommand = "label"\n[label]\ninput = "people.csv"\noutput = "out.csv"\n'
+    )
+    assert imported(RUN, "run", "job.toml", variables=people) & HEAVY == set()
+    assert Path("out.csv").exists()
+    assert (
+        imported("from jobbatch.jobs import load\nload(__import__('pathlib').Path('job.toml'))")
+        & HEAVY
+        == set()
+    )
+
+
 def test_reading_a_workbook_loads_nothing_of_training() -> None:
     assert imported("import jobbatch.tables.convert") & HEAVY == set()
 
