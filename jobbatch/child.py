@@ -49,6 +49,20 @@ _ABSURD_BYTES = 1 << 40
 _PR_SET_PDEATHSIG = 1
 
 
+class BugError(RuntimeError):
+    """A process failed by a bug of ours; the message is its traceback.
+
+    Attributes:
+        kind: the name of its exception.
+        frames: the traceback without the message, which may quote the file.
+    """
+
+    def __init__(self, message: str, kind: str = "", frames: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind or type(self).__name__
+        self.frames = frames
+
+
 def run(
     module: str,
     request: Message,
@@ -71,7 +85,7 @@ def run(
     Raises:
         JobbatchError: that stood in its way; an InputError if the file crashed it, a ResourceError
             if memory or time ran out.
-        RuntimeError: if it failed by a bug, with its traceback.
+        BugError: if it failed by a bug.
     """
     with _started(module) as process:
         said = SimpleQueue[bytes]()
@@ -125,7 +139,8 @@ def serve(work: Callable[[Message, Callable[[Message], None]], Message]) -> NoRe
     except SystemExit as leaving:
         code = int(leaving.code or 0)
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-        say({"failed": type(error).__name__, "message": traceback.format_exc()})
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        say({"failed": type(error).__name__, "message": traceback.format_exc(), "frames": frames})
     # At once: nothing is left to do, and libraries take their time to be torn down.
     os._exit(code)
 
@@ -182,7 +197,7 @@ def _error(failed: Message, about: Path) -> Exception:
         return cast("JobbatchError", known(message))
     if name == "PanicException":
         return _crashed(about, "panic")
-    return RuntimeError(message)
+    return BugError(message, name, failed["frames"])
 
 
 def _fate(code: int, complaint: str, about: Path) -> Exception:
@@ -199,7 +214,7 @@ def _fate(code: int, complaint: str, about: Path) -> Exception:
         )
     if not 0 <= code <= 255:  # Windows has large codes for what are signals here
         return _crashed(about, signal.Signals(-code).name if code < 0 else hex(code))
-    return RuntimeError(complaint or f"the process that read {about} ended with {code}")
+    return BugError(complaint or f"the process that read {about} ended with {code}")
 
 
 def _exhausted(about: Path) -> ResourceError:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jobbatch.child import BugError
 from jobbatch.errors import InputError, JobbatchError, PartialError, TitleColumnError, WriteError
 
 _MAY_QUOTE = (InputError, TitleColumnError, PartialError)
@@ -22,7 +23,7 @@ _MAY_QUOTE = (InputError, TitleColumnError, PartialError)
 def without_cells(error: BaseException) -> str:
     """Return an error's message as far as it quotes nothing of a table; of a bug its kind."""
     if not isinstance(error, JobbatchError):
-        return type(error).__name__
+        return error.kind if isinstance(error, BugError) else type(error).__name__
     said = re.split(r"['\"`]", str(error), maxsplit=1)
     is_cut = isinstance(error, _MAY_QUOTE) and len(said) > 1
     return f"{said[0]}(the rest quotes the table)" if is_cut else str(error)
@@ -37,7 +38,9 @@ class _JsonLine(logging.Formatter):
         }
         if record.exc_info:
             # Without the exception's message, which may quote a cell.
-            fields["traceback"] = "".join(traceback.format_tb(record.exc_info[2]))
+            error = record.exc_info[1]
+            frames = "".join(traceback.format_tb(record.exc_info[2]))
+            fields["traceback"] = frames + (error.frames if isinstance(error, BugError) else "")
         return json.dumps(fields, ensure_ascii=False)
 
 

@@ -79,8 +79,10 @@ def test_an_error_is_the_same_error_here(asked: Asked) -> None:
 
 
 def test_a_bug_keeps_its_traceback(asked: Asked) -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)in work.*ZeroDivisionError"):
+    with pytest.raises(child.BugError, match=r"(?s)in work.*ZeroDivisionError") as bug:
         asked("return 1 / 0")
+    assert bug.value.kind == "ZeroDivisionError"
+    assert "in work" in bug.value.frames
 
 
 @pytest.mark.parametrize(
