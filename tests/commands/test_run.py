@@ -161,7 +161,7 @@ def test_a_bug_is_told_in_manifest_and_log(jobbatch: Command, job: Path) -> None
     assert runs(job)[0]["error"] == "ZeroDivisionError"
     traceback = json.loads(log(job).splitlines()[-1])["traceback"]
     assert "pipeline.py" in traceback
-    assert "labeller.py" in traceback  # where it happened, in a process of its own
+    assert "worker.py" in traceback  # where it happened, in a process of its own
 
 
 def test_the_log_is_a_json_object_a_line_that_names_files_and_no_title(
@@ -198,7 +198,7 @@ def test_what_an_error_quotes_of_a_table_is_told_and_not_kept(
 
 
 def test_a_bug_that_quotes_a_cell_is_told_and_not_kept(jobbatch: Command, job: Path) -> None:
-    patch = "from jobbatch import model\ndef fail(*_): raise KeyError('brass owner')\n"
+    patch = "from jobbatch import model\ndef fail(*_): raise KeyError('br' 'ass owner')\n"
     ran = jobbatch("run", job, patch=patch + "model.TitleModel.score_chunks = fail")
     assert ran.code == 1
     assert "brass" in ran.err
