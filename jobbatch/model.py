@@ -25,7 +25,7 @@ from jobbatch.devices import ONNX_FILE, Device, choose_device, usable_cores
 from jobbatch.errors import ModelError, ResourceError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.scores import DECIMALS, schema
-from jobbatch.tokenizer import TitleTokenizer, TokenIds
+from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer, TokenIds
 from jobbatch.weights import ModelFolder
 
 TOKEN_BUDGETS = {"cpu": (512,), "cuda": (8_192, 16_384, 32_768, 65_536, 131_072)}
@@ -187,13 +187,20 @@ class TitleModel:
 
     def _check_configuration(self, content: bytes) -> None:
         try:
-            stated = json.loads(content)["vocab_size"]
+            fields = json.loads(content)
+            stated = fields["vocab_size"]
+            positions = int(fields.get("max_position_embeddings", MAX_TOKENS + 1))
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{self.folder.path}: config.json is not usable: {error!r}") from error
         if stated != self._tokenizer.vocabulary_size:
             raise ModelError(
                 f"{self.folder.path}: tokenizer.json has {self._tokenizer.vocabulary_size} tokens, "
                 f"config.json says {stated}"
+            )
+        if positions <= MAX_TOKENS:  # the first one is the padding's
+            raise ModelError(
+                f"{self.folder.path}: config.json says that the model reads {positions - 1} tokens, "
+                f"a title may have {MAX_TOKENS}"
             )
 
     def _check_head(self) -> None:

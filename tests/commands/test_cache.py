@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from jobbatch.scores import remove_unused
 from tests import wordmodel
 from tests.commands.ran import Command
 
@@ -96,3 +100,22 @@ def test_an_empty_cache_says_so(command: Command, tmp_path: Path) -> None:
 
 def test_the_folder_is_the_one_asked_for(command: Command) -> None:
     assert command("cache", "--cache-dir", "elsewhere").out.startswith("elsewhere\n")
+
+
+def test_runs_of_one_model_come_through_whatever_is_removed_under_them(
+    command: Command, environment: Mapping[str, str]
+) -> None:
+    titles = "".join(f"nurse of ward {i}\n" for i in range(20_000))
+    Path("people.csv").write_text(f"title\n{titles}")
+    command("label", "people.csv", "undisturbed.csv", "--cache-dir", "other")
+    arguments = [sys.executable, "-m", "jobbatch", "label", "people.csv", "--quiet"]
+    runs = [
+        subprocess.Popen([*arguments, f"out{i}.csv"], env=environment, stderr=subprocess.PIPE)
+        for i in range(2)
+    ]
+    while any(run.poll() is None for run in runs):
+        remove_unused(Path("scores"), timedelta(seconds=-1))
+        time.sleep(0.02)
+    for i, run in enumerate(runs):
+        assert (run.communicate()[1], run.returncode) == (b"", 0)
+        assert Path(f"out{i}.csv").read_bytes() == Path("undisturbed.csv").read_bytes()

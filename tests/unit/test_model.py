@@ -111,6 +111,16 @@ class TestOpening:
             altered(lambda folder: (folder / "config.json").write_text(content))
 
     @pytest.mark.fault(35)
+    def test_a_model_that_reads_less_than_a_title_may_have_is_a_model_error(self, altered) -> None:
+        def shorten(folder: Path) -> None:
+            fields = json.loads((folder / "config.json").read_text())
+            short = json.dumps(fields | {"max_position_embeddings": 65})
+            (folder / "config.json").write_text(short)
+
+        with pytest.raises(ModelError, match=r"reads 64 tokens, a title may have 128"):
+            altered(shorten)
+
+    @pytest.mark.fault(35)
     def test_a_tokenizer_with_more_words_than_the_graph_is_a_model_error(self, altered) -> None:
         def add_a_word(folder: Path) -> None:
             path = folder / "tokenizer.json"
