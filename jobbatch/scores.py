@@ -36,6 +36,7 @@ KEPT = timedelta(days=90)
 IN_USE = timedelta(hours=1)
 """How long after it was last used a run may still be at work with a model's scores; it touches them
 with each chunk, which takes seconds."""
+_TRIES = 10
 
 
 def schema(n_labels: int) -> pl.Schema:
@@ -90,23 +91,26 @@ class ScoreStore:
         """
         buffer = io.BytesIO()
         scores.select(self._schema.names()).cast(self._schema).write_parquet(buffer)
-        content = buffer.getvalue()
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._write(buffer.getvalue())
+                return
+            except FileNotFoundError as error:  # another process removed the folder meanwhile
+                if not tries_left:
+                    raise _write_error(error) from error
+            except OSError as error:
+                raise _write_error(error) from error
+
+    def _write(self, content: bytes) -> None:
         part = self.folder / f"{hashlib.sha256(content).hexdigest()}.parquet"
         staged = part.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _write_error(error) from error
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with staged.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             staged.replace(part)
-        except FileNotFoundError:  # the folder was removed meanwhile
-            self.commit(scores)
-        except OSError as error:
-            raise _write_error(error) from error
         finally:
             staged.unlink(missing_ok=True)
 
@@ -128,9 +132,15 @@ class ScoreStore:
                 sound = hashlib.file_digest(file, "sha256").hexdigest() == part.stem
         except FileNotFoundError:  # removed meanwhile
             return False
+        except OSError as error:
+            logger.warning(
+                "the cached scores cannot be read: %s; scoring those titles again", error
+            )
+            return False
         if not sound:
             logger.warning("the cached scores %s are damaged; scoring those titles again", part)
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the next run will say it again
+                part.unlink()
         return sound
 
 

@@ -102,6 +102,20 @@ def test_a_damaged_part_is_left_out_with_a_warning_and_the_others_stay(
 
 
 @pytest.mark.fault(42)
+def test_a_part_that_cannot_be_read_is_left_out_with_a_warning(
+    store: ScoreStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.commit(scores(nurse=0.25))
+    (part,) = parts(store)
+    part.unlink()
+    part.mkdir()
+    assert store.known().height == 0
+    assert "cannot be read" in caplog.text
+    store.commit(scores(owner=0.75))
+    assert store.known().equals(scores(owner=0.75))
+
+
+@pytest.mark.fault(42)
 def test_titles_of_a_damaged_part_can_be_committed_again(store: ScoreStore) -> None:
     store.commit(scores(nurse=0.25))
     (part,) = parts(store)
