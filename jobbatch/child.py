@@ -26,7 +26,13 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any, NoReturn, cast
 
 from jobbatch import errors
-from jobbatch.errors import InputError, JobbatchError, ModelError, ResourceError
+from jobbatch.errors import (
+    InputError,
+    JobbatchError,
+    MissingExtraError,
+    ModelError,
+    ResourceError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +44,18 @@ _PATIENCE_SECONDS = 10
 """How long a process may take to end when it is asked to."""
 _COMPLAINT_LINES = 200
 _NO_MEMORY = re.compile(
-    r"memory allocation of|MemoryError|[Cc]annot allocate memory|bad_alloc|out of memory"
-    r"|[Ff]ailed to allocate|failed to map segment|[Ff]ailed to spawn|can't start new thread"
-    r"|Resource temporarily unavailable|pthread_create failed|os error 1[12]\b"
+    r"memory allocation|MemoryError|cannot allocate memory|bad_alloc|out of memory"
+    r"|failed to allocate|failed to map segment|failed to spawn|can't start new thread"
+    r"|resource temporarily unavailable|pthread_create failed|os error 1[12]\b",
+    re.IGNORECASE,
 )
 """What Rust, Python, C++ and the loader say where memory, or the room for a thread, is missing."""
 _ALLOCATION = re.compile(r"memory allocation of (\d+) bytes failed")
 _ABSURD_BYTES = 1 << 40
 """Asked for at once, they are no table's need but a damaged file's claim."""
 _PR_SET_PDEATHSIG = 1
+_KILLED = -9
+"""By the kernel, whose memory ran out; Windows has no such signal."""
 
 
 class BugError(RuntimeError):
@@ -135,7 +144,8 @@ def serve(work: Callable[[Message, Callable[[Message], None]], Message]) -> NoRe
         threading.Thread(target=_end_with_the_input, daemon=True).start()
         say({"answer": work(request, say)})
     except JobbatchError as error:
-        say({"failed": type(error).__name__, "message": str(error)})
+        trace = traceback.format_exc()  # has the causes too
+        say({"failed": type(error).__name__, "message": str(error), "trace": trace})
     except SystemExit as leaving:
         code = int(leaving.code or 0)
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
@@ -190,8 +200,8 @@ def _error(failed: Message, about: Path) -> Exception:
     """Return the error that stood in the way of a process, as it told it."""
     name, message = failed["failed"], failed["message"]
     known = getattr(errors, name, None)
-    suspects = (None, InputError, ModelError)
-    if name == "MemoryError" or (known in suspects and _NO_MEMORY.search(message)):
+    suspects = (None, InputError, ModelError, MissingExtraError)
+    if name == "MemoryError" or (known in suspects and _NO_MEMORY.search(failed["trace"])):
         return _exhausted(about)
     if known is not None:
         return cast("JobbatchError", known(message))
@@ -204,8 +214,8 @@ def _fate(code: int, complaint: str, about: Path) -> Exception:
     """Return the error for a process that ended without a word."""
     asked = _ALLOCATION.search(complaint)
     absurd = asked is not None and int(asked[1]) > _ABSURD_BYTES
-    # SIGKILL is the kernel's, whose memory ran out.
-    if code == -signal.SIGKILL or (_NO_MEMORY.search(complaint) and not absurd):
+    no_memory = code == _KILLED or _NO_MEMORY.search(complaint) or _memory_is_limited()
+    if no_memory and not absurd:
         return _exhausted(about)
     if code == 128 + signal.SIGTERM:
         return ResourceError(
@@ -215,6 +225,15 @@ def _fate(code: int, complaint: str, about: Path) -> Exception:
     if not 0 <= code <= 255:  # Windows has large codes for what are signals here
         return _crashed(about, signal.Signals(-code).name if code < 0 else hex(code))
     return BugError(complaint or f"the process that read {about} ended with {code}")
+
+
+def _memory_is_limited() -> bool:
+    """Return whether there is a limit (ulimit -v); libraries that meet it often just abort."""
+    if sys.platform != "linux":
+        return False
+    import resource  # noqa: PLC0415 - does not exist on Windows
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _exhausted(about: Path) -> ResourceError:

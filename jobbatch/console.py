@@ -63,12 +63,16 @@ def show_label_report(report: LabelReport, *, as_json: bool, quiet: bool) -> Non
     if as_json:
         print(json.dumps(asdict(report), ensure_ascii=False))
         return
-    if quiet:
+    if quiet and not manifest.warnings:
         return
     from rich.console import Console
     from rich.markup import escape
 
     out = Console(stderr=True, highlight=False)
+    for warning in () if report.up_to_date else manifest.warnings:
+        out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    if quiet:
+        return
     if report.up_to_date:
         out.print(
             f"Nothing to do: [bold]{escape(manifest.output.path)}[/] was made from this input by "

@@ -1,16 +1,18 @@
 """Labels a table, from file to file: what is asked is checked, what comes out is published.
 
     paths, lock, probe of the output's folder
-    a process of its own reads the table, scores it and writes a staged file    worker.label_table
-    the staged file is verified, the input is found unchanged
+    a process of its own reads the table, scores it, writes a staged file and
+    reopens it                                                     worker.label_table
+    the input and the staged file are found unchanged
     manifest and output are published
 
-Whatever a damaged or hostile table does, it does to the process that reads it. The lock, the old
-output and the last word about the new one stay here.
+Whatever a damaged or hostile table does, it does to the process that reads it. This one, which holds
+the lock and publishes, parses no table, and does not even load Polars.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,8 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobbatch import child
-from jobbatch.errors import InputError, OutputError
-from jobbatch.runs import Labelled, RunManifest, exclusive, manifest_path
+from jobbatch.errors import InputError, OutputError, PartialError, WriteError
+from jobbatch.runs import (
+    FileState,
+    Labelled,
+    RunManifest,
+    bad_rows_path,
+    exclusive,
+    manifest_path,
+)
 from jobbatch.settings import LabelSettings
 from jobbatch.tables import formats, publish
 
@@ -81,7 +90,7 @@ def label_file(
         counted = check is not None
         labelled = label(settings, staged, Path(workspace), progress, count_words=counted)
         if not labelled.up_to_date:
-            _publish(settings, staged, labelled, check)
+            _publish(settings, staged, Path(workspace), labelled, check)
     return LabelReport(
         manifest=labelled.manifest,
         device_reason=labelled.device_reason,
@@ -89,6 +98,17 @@ def label_file(
         new_titles=labelled.new_titles,
         seconds=time.monotonic() - started,
     )
+
+
+def require_whole(report: LabelReport) -> None:
+    """Check that every line of the table was labelled.
+
+    Raises:
+        PartialError: if some were put aside.
+    """
+    n_bad = report.manifest.counts.get("bad_rows", 0)
+    if n_bad:
+        raise PartialError(f"all but {n_bad:,} lines of {report.manifest.input.path} are labelled")
 
 
 def _check_paths(settings: LabelSettings) -> None:
@@ -111,9 +131,6 @@ def _in_child(
     count_words: bool,
 ) -> Labelled:
     def news(message: child.Message) -> None:
-        # Loaded while the child works, and needed when it is done.
-        from jobbatch.tables import sink  # noqa: F401, PLC0415
-
         if progress is not None and "progress" in message:
             progress(*message["progress"])
 
@@ -151,16 +168,20 @@ def _here(
 
 
 def _publish(
-    settings: LabelSettings, staged: Path, labelled: Labelled, check: Check | None
+    settings: LabelSettings, staged: Path, workspace: Path, labelled: Labelled, check: Check | None
 ) -> None:
-    from jobbatch.tables import sink  # noqa: PLC0415 - loads Polars
-
     manifest = labelled.manifest
     manifest.input.check_unchanged(settings.input)
-    ending = settings.output.suffix.lower()
-    sink.verify(staged, ending, manifest.counts["rows"], labelled.columns)
+    if FileState.of(staged, becomes=settings.output) != manifest.output:
+        raise WriteError(f"{settings.output} is not what was written for it: run it again")
     if check is not None:
         check(manifest)
+    bad_rows = bad_rows_path(settings.output)
+    if "bad_rows" in manifest.counts:
+        with publish.staged(bad_rows) as copy:
+            shutil.copyfile(workspace / formats.BAD_LINES, copy)
+    elif settings.bad_rows == "quarantine":
+        bad_rows.unlink(missing_ok=True)  # an earlier run's
     # Before the output: a run that dies between the two has published nothing yet, so that
     # running it again needs no --overwrite.
     publish.publish_bytes(manifest_path(settings.output), manifest.to_json())

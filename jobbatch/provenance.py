@@ -12,7 +12,16 @@ from jobbatch.model import TitleModel
 from jobbatch.runs import FileState, RunManifest, library_versions, manifest_path
 from jobbatch.settings import LabelSettings
 
-_DECIDING_OPTIONS = ("title_column", "context", "sheet", "encoding", "prefix", "probabilities")
+_DECIDING_OPTIONS = (
+    "title_column",
+    "context",
+    "sheet",
+    "encoding",
+    "prefix",
+    "probabilities",
+    "bad_rows",
+    "safe_csv",
+)
 
 
 def finished_before(

@@ -7,8 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +97,7 @@ class RunManifest:
         counts: rows, distinct titles, titles to review.
         label_shares: share of the rows that hold each label.
         versions: of jobbatch and the libraries whose change may change the output.
+        warnings: what a person should know of the table and how it was read.
     """
 
     input: FileState
@@ -109,6 +109,7 @@ class RunManifest:
     label_shares: dict[str, float]
     versions: dict[str, str]
     schema: int = SCHEMA
+    warnings: list[str] = field(default_factory=list)
 
     def to_json(self) -> bytes:
         """Return the file's content."""
@@ -136,14 +137,12 @@ class Labelled:
 
     Attributes:
         manifest: of the staged file, or of the output that is up to date.
-        columns: of the staged file.
         up_to_date: nothing was staged: the output is made of this input already.
         new_titles: distinct normalised titles that were scored.
         device_reason: why they were scored where they were.
     """
 
     manifest: RunManifest
-    columns: list[str]
     up_to_date: bool
     new_titles: int
     device_reason: str
@@ -156,14 +155,25 @@ class Labelled:
 
 def manifest_path(output: Path) -> Path:
     """Return where the manifest of `output` stands."""
-    name = f"{output.name}.jobbatch.json"
+    return _beside(output, ".jobbatch.json")
+
+
+def bad_rows_path(output: Path) -> Path:
+    """Return where the lines stand that were put aside when `output` was made."""
+    return _beside(output, ".bad.csv")
+
+
+def _beside(output: Path, ending: str) -> Path:
+    name = output.name + ending
     if len(os.fsencode(name)) > _LONGEST_NAME:
-        name = f"{_digest_of_name(output)}.jobbatch.json"
+        name = _digest_of_name(output) + ending
     return output.with_name(name)
 
 
 def library_versions() -> dict[str, str]:
     """Return the installed versions of the libraries whose change may change an output."""
+    from importlib import metadata  # noqa: PLC0415 - loads much, and few need it
+
     found = {}
     for name in _LIBRARIES:
         try:

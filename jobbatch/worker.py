@@ -21,20 +21,18 @@ from polars import selectors as cs
 from jobbatch import child, provenance
 from jobbatch.errors import EmptyInputError, InputError, OutputError
 from jobbatch.labeller import CONTEXT, TITLE, Labeller, Progress
+from jobbatch.lookup import with_answers
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.runs import FileState, Labelled
-from jobbatch.settings import LabelSettings
-from jobbatch.tables import publish, sink
+from jobbatch.runs import FileState, Labelled, bad_rows_path
+from jobbatch.settings import LabelSettings, size_in_bytes
+from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.asked_columns import context_columns
-from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
+from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
 
 _ROWS = "__rows"
-_KEY = "__key"
-_KIND = "__kind"
-_FOUND = "__found"
 
 
 def label_table(
@@ -64,7 +62,7 @@ def label_table(
     labeller.model.check_reads(settings.context)
     source = FileState.of(settings.input)
     earlier = provenance.finished_before(settings, source, labeller.model)
-    manifest, columns = earlier, list[str]()
+    manifest = earlier
     if manifest is None:
         table = open_table(
             settings.input,
@@ -72,12 +70,18 @@ def label_table(
             sheet=settings.sheet,
             title_column=settings.title_column,
             encoding=settings.encoding,
+            handling=Handling(
+                password_file=settings.password_file,
+                max_unzipped=size_in_bytes(settings.max_unzipped),
+                quarantine=settings.bad_rows == "quarantine",
+            ),
         )
         texts, counted = _counted(settings, table, labeller)
+        warnings = _warnings(settings, table)
         if when_read is not None:
             when_read()
         answers = labeller.answers(counted, progress)
-        columns = _write(settings, source, table, texts, answers, labeller, staged)
+        _write(settings, source, table, texts, answers, labeller, staged)
         manifest = provenance.manifest(
             settings,
             source,
@@ -87,12 +91,12 @@ def label_table(
             answers=answers,
             rows=answers[_ROWS],
         )
-        if count_words:
-            words = labeller.words(answers, _ROWS)
-            manifest = replace(manifest, counts=manifest.counts | words)
+        counts = labeller.words(answers, _ROWS) if count_words else {}
+        if table.text is not None and table.text.n_bad:
+            counts |= {"bad_rows": table.text.n_bad}
+        manifest = replace(manifest, warnings=warnings, counts=manifest.counts | counts)
     return Labelled(
         manifest=manifest,
-        columns=columns,
         up_to_date=earlier is not None,
         new_titles=labeller.new_titles,
         device_reason=labeller.model.device.reason,
@@ -106,9 +110,8 @@ def main() -> None:
 
 def _answer(request: child.Message, say: Callable[[child.Message], None]) -> child.Message:
     settings = dict(request["settings"])
-    paths = {
-        name: Path(settings[name]) for name in ("input", "output", "cache_dir") if settings[name]
-    }
+    names = ("input", "output", "cache_dir", "password_file")
+    paths = {name: Path(settings[name]) for name in names if settings[name]}
     settings |= paths | {"context": tuple(settings["context"])}
     labelled = label_table(
         LabelSettings(**settings),
@@ -144,6 +147,29 @@ def _counted(
     except POLARS_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
     return texts, counted
+
+
+def _warnings(settings: LabelSettings, table: Table) -> list[str]:
+    """Return what a person should know of the table and how it was read."""
+    said = list(table.warnings)
+    if table.text is not None and table.text.n_bad:
+        said.append(
+            f"{table.text.n_bad:,} lines have more fields than the header: they are in "
+            f"{bad_rows_path(settings.output).name} and not labelled"
+        )
+    if settings.output.suffix.lower() in formats.DELIMITED:
+        try:
+            runnable = sink.runnable(table.frame, table.headers)
+        except POLARS_ERRORS as error:
+            raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+        outcome = (
+            "a ' stands before them"
+            if settings.safe_csv
+            else "they are written as they were read; --safe-csv makes them text"
+        )
+        if runnable:
+            said.append(f"{runnable:,} cells could run as formulas in a spreadsheet: {outcome}")
+    return said
 
 
 def _texts(title: str, context: Sequence[str]) -> dict[str, pl.Expr]:
@@ -183,22 +209,26 @@ def _write(
     answers: pl.DataFrame,
     labeller: Labeller,
     staged: Path,
-) -> list[str]:
-    """Write the table with its answers to `staged`; return its columns."""
+) -> None:
+    """Write the table with its answers to `staged`, and reopen it."""
     added = _added_columns(settings, labeller)
-    labelled = _with_answers(table.frame, texts, answers, settings.prefix, added)
+    labelled = with_answers(table.frame, texts, answers, settings.prefix, added)
     ending = settings.output.suffix.lower()
+    n_rows = int(answers[_ROWS].sum())
+    columns, headers = labelled.collect_schema().names(), [*table.headers, *added]
+    if settings.safe_csv and ending in formats.DELIMITED:
+        labelled, headers = sink.neutralised(labelled, headers)
     with publish.write_errors(settings.output):
         try:
             sink.write(
                 labelled,
                 staged,
                 ending,
-                headers=[*table.headers, *added],
+                headers=headers,
                 metadata={
                     f"jobbatch.{k}": v for k, v in provenance.of_model(labeller.model).items()
                 },
-                n_rows=int(answers[_ROWS].sum()),
+                n_rows=n_rows,
                 separator=table.separator if settings.input.suffix.lower() == ending else None,
             )
         except POLARS_ERRORS as error:
@@ -209,53 +239,7 @@ def _write(
         except Exception:
             source.check_unchanged(settings.input)
             raise
-    return labelled.collect_schema().names()
-
-
-def _with_answers(
-    frame: pl.LazyFrame,
-    texts: Mapping[str, pl.Expr],
-    answers: pl.DataFrame,
-    prefix: str,
-    added: Sequence[str],
-) -> pl.LazyFrame:
-    """Return the table with the answers' columns at its end.
-
-    Each row finds its answer by the position of its key among an enumeration's categories, and
-    what few answers have in common by a second position: that takes a third of the time of a join
-    which keeps the order, and as little memory.
-    """
-    keyed = answers.select(
-        _row_key([pl.col(name) for name in texts]).alias(_KEY),
-        *(pl.col(name.removeprefix(prefix)).alias(name) for name in added),
-    ).sort(pl.col(_KEY).is_null(), maintain_order=True)
-    keys = keyed[_KEY].drop_nulls()
-    # Blank cells are titles too, so that they get their reason for review.
-    position = _row_key(list(texts.values())).cast(pl.Enum(keys)).to_physical().fill_null(len(keys))
-    alike = cs.by_name(*added) - cs.numeric()
-    kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(_KIND)
-    on = kinds.columns[1:]
-    own = keyed.join(kinds, on=on, how="left", nulls_equal=True, maintain_order="left")
-    found = _gathered(frame, own.select(cs.by_name(_KIND, *added) & cs.numeric()), position)
-    return _gathered(found, kinds.select(on), pl.col(_KIND)).select(
-        cs.by_name(*frame.collect_schema().names(), *added)
-    )
-
-
-def _gathered(frame: pl.LazyFrame, rows: pl.DataFrame, position: pl.Expr) -> pl.LazyFrame:
-    """Return the frame and, beside it, the columns of `rows` at each row's position."""
-    # As an expression, unnest would gather once for every column.
-    return frame.with_columns(pl.lit(rows.to_struct()).gather(position).alias(_FOUND)).unnest(
-        _FOUND
-    )
-
-
-def _row_key(texts: Sequence[pl.Expr]) -> pl.Expr:
-    """Return a text that tells apart what `texts` tell apart; null where there is one, and it is."""
-    if len(texts) == 1:
-        return texts[0]
-    sized = [pl.format("{}:{}", text.str.len_bytes(), text) for text in texts]
-    return pl.concat_str(cell.fill_null("") for cell in sized)
+        sink.verify(staged, ending, n_rows, columns)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,19 @@ def label(
     read_timeout: Annotated[
         float | None, typer.Option(help="Seconds that the input may take to be read; 3,600.")
     ] = None,
+    max_unzipped: Annotated[
+        str | None, typer.Option(help="To which size a spreadsheet may unzip; 4GiB.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the password of a spreadsheet.")
+    ] = None,
+    bad_rows: Annotated[
+        str | None,
+        typer.Option(help="Lines of a .csv with too many fields: fail (default) or quarantine."),
+    ] = None,
+    safe_csv: Annotated[
+        bool | None, typer.Option("--safe-csv", help="Put a ' before text that could run.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -74,6 +87,7 @@ def label(
     with console.progress("scoring new titles", quiet=quiet or json) as progress:
         report = pipeline.label_file(settings, progress)
     console.show_label_report(report, as_json=json, quiet=quiet)
+    pipeline.require_whole(report)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from jobbatch.errors import (
 from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
 from jobbatch.jobs.run_log import without_cells
-from jobbatch.pipeline import Check, LabelReport, label_file
+from jobbatch.pipeline import Check, LabelReport, label_file, require_whole
 from jobbatch.settings import LabelSettings
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _label_one(
     done = "was labelled already as" if report.up_to_date else "is labelled as"
     logger.info("%s %s %s, %.1f s", settings.input, done, settings.output, file.seconds)
     _note(report, found)
+    require_whole(report)
 
 
 def _note(report: LabelReport, found: JobRun) -> None:

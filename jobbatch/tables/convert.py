@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+import zipfile
+import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import fastexcel
 import polars as pl
 
 from jobbatch import child
-from jobbatch.errors import InputError, TitleColumnError, WriteError
-from jobbatch.tables import sheet_xml
+from jobbatch.errors import (
+    InputError,
+    JobbatchError,
+    PasswordError,
+    WriteError,
+)
+from jobbatch.tables import caveats, protected, sheet_xml
+from jobbatch.tables.archive import MAX_UNZIPPED, check_archive
+from jobbatch.tables.fallback import FallbackBook
 from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_row
+from jobbatch.tables.sheet_choice import choose_sheet
 from jobbatch.tables.sheet_xml import Preview, Rows
-from jobbatch.tables.title_column import header_worth, normalise_header
 
 MEMORY_LIMIT_BYTES = 12 * 2**30
 _ZIPPED = (".xlsx", ".xlsm")
@@ -34,8 +44,10 @@ class Request:
 
     source: str
     target: str
-    sheet: str | None
-    title_column: str | None
+    sheet: str | None = None
+    title_column: str | None = None
+    max_unzipped: int = MAX_UNZIPPED
+    password_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +59,14 @@ class Sheet:
         header_row: the header's row, counted from 1 as the spreadsheet does.
         headers: the headers as they stand; '' where one is blank.
         columns: the unique names that they got.
+        warnings: what a person should know of how it was read.
     """
 
     name: str
     header_row: int
     headers: list[str]
     columns: list[str]
+    warnings: list[str]
 
 
 def convert(request: Request) -> Sheet:
@@ -60,26 +74,42 @@ def convert(request: Request) -> Sheet:
 
     Raises:
         InputError: if the file is not a readable spreadsheet.
+        PasswordError: if it needs a password.
+        ResourceError: if it would unzip to too much.
         TitleColumnError: if the sheet is not there, or several may be meant.
         WriteError: if its rows cannot be written.
     """
+    source, target = Path(request.source), Path(request.target)
+    password_file = None if request.password_file is None else Path(request.password_file)
+    path = protected.opened(source, target.parent, password_file)
+    check_archive(path, request.max_unzipped, about=source)
     try:
-        book = _Book(Path(request.source))
-        name = _choose_sheet(book, request)
-        found = _read(book, name, request.title_column)
+        found = _parsed(path, request)
     except fastexcel.FastExcelError as error:
         problem = str(error).splitlines()[0]
-        raise InputError(f"{request.source} cannot be read as a spreadsheet: {problem}") from error
-    if found is None:
-        raise InputError(f"{request.source}: sheet {name!r} is empty")
+        if "password" in problem.lower():
+            raise PasswordError(protected.needed(source)) from error
+        refused = InputError(f"{source} cannot be read as a spreadsheet: {problem}")
+        if path.suffix.lower() not in _ZIPPED:
+            raise refused from error
+        found = _read_slowly(path, request, refused)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{source} cannot be read as a spreadsheet: {error}") from error
     columns, headers = clean_headers(found.header)
     found.frame.columns = columns
     try:
-        found.frame.write_ipc(request.target)
+        found.frame.write_ipc(target)
     except (pl.exceptions.PolarsError, OSError) as error:
-        folder = Path(request.target).parent
-        raise WriteError(f"{folder} is full: free some space, or set TMPDIR ({error})") from error
-    return Sheet(name=name, header_row=found.header_row + 1, headers=headers, columns=columns)
+        raise WriteError(
+            f"{target.parent} is full: free some space, or set TMPDIR ({error})"
+        ) from error
+    return Sheet(
+        name=found.name,
+        header_row=found.header_row + 1,
+        headers=headers,
+        columns=columns,
+        warnings=[*found.warnings, *caveats.of_numbers(found.frame)],
+    )
 
 
 class _Book:
@@ -88,8 +118,9 @@ class _Book:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.reader = fastexcel.read_excel(str(path))
+        self.names = self.reader.sheet_names
         peeked = sheet_xml.previews(path, PREVIEW_ROWS) if path.suffix.lower() in _ZIPPED else None
-        whole = peeked is not None and list(peeked) == self.reader.sheet_names
+        whole = peeked is not None and list(peeked) == self.names
         self.peeked = peeked if peeked is not None and whole else {}
 
     def beginning(self, name: str) -> tuple[bool, Rows]:
@@ -123,43 +154,54 @@ class _Book:
 class _Found:
     """The rows of a sheet, the cells above them and the index of these."""
 
+    name: str
     frame: pl.DataFrame
     header: Sequence[str | None]
     header_row: int
+    warnings: tuple[str, ...] = ()
 
 
-def _choose_sheet(book: _Book, request: Request) -> str:
-    names = book.reader.sheet_names
-    if request.sheet is not None:
-        if request.sheet not in names:
-            raise TitleColumnError(
-                f"{request.source}: there is no sheet {request.sheet!r}. Sheets: {', '.join(names)}"
-            )
-        return request.sheet
-    if len(names) == 1:
-        return names[0]
-    beginnings = {name: book.beginning(name) for name in names}
-    visible = {name: rows for name, (is_visible, rows) in beginnings.items() if is_visible}
-    candidates = visible or {name: rows for name, (_, rows) in beginnings.items()}
-    filled = {n: rows for n, rows in candidates.items() if any(c for r in rows for c in r)}
-    candidates = filled or candidates
-    worth = {n: _worth(rows, request.title_column) for n, rows in candidates.items()}
-    best = max(worth.values())
-    titled = [n for n in candidates if worth[n] == best and best > 0]
-    if len(titled) > 1:
-        raise TitleColumnError(
-            f"{request.source}: several sheets may hold job titles: {', '.join(titled)}. "
-            "Choose one with --sheet"
-        )
-    return titled[0] if titled else next(iter(candidates))
+def _parsed(path: Path, request: Request) -> _Found:
+    book = _Book(path)
+    name, passed_over = choose_sheet(book, request.source, request.sheet, request.title_column)
+    peeked = book.peeked.get(name)
+    with ThreadPoolExecutor(1) as beside:
+        counted = beside.submit(caveats.of_xml, path, name, peeked)
+        found = _read(book, name, request.title_column)
+    if found is None:
+        raise InputError(f"{request.source}: sheet {name!r} is empty")
+    return replace(found, warnings=(*passed_over, *counted.result()))
 
 
-def _worth(rows: Rows, asked: str | None) -> float:
-    """Return how clearly a cell of a sheet is the header of the titles' column."""
-    cells = [cell for row in rows for cell in row if cell]
-    if asked is not None and normalise_header(asked) in map(normalise_header, cells):
-        return 3.0
-    return max(map(header_worth, cells), default=0.0)
+def _read_slowly(path: Path, request: Request, refused: InputError) -> _Found:
+    """Return what openpyxl reads of a workbook that the fast parser refuses.
+
+    Raises:
+        InputError: `refused`, if openpyxl cannot read it either.
+    """
+    try:
+        book = FallbackBook(path)
+        name, passed_over = choose_sheet(book, request.source, request.sheet, request.title_column)
+        _, beginning = book.beginning(name)
+        header_row = find_header_row(beginning, request.title_column)
+        frame = pl.DataFrame() if header_row is None else book.rows(name, header_row)
+    except JobbatchError:
+        raise
+    except Exception as error:
+        raise refused from error
+    if header_row is None:
+        raise InputError(f"{request.source}: sheet {name!r} is empty")
+    header = list(beginning[header_row])
+    header += [None] * (frame.width - len(header))
+    missing = (pl.lit(None, pl.String).alias(f"c{i}") for i in range(frame.width, len(header)))
+    slowly = "the fast parser refuses the workbook: it was read by openpyxl, every cell as text"
+    return _Found(
+        name=name,
+        frame=frame.with_columns(missing),
+        header=header,
+        header_row=header_row,
+        warnings=(slowly, *passed_over),
+    )
 
 
 def _read(book: _Book, name: str, title_column: str | None) -> _Found | None:
@@ -183,7 +225,7 @@ def _below(
     """Return the rows below a header."""
     frame = book.rows(name, header_row, [f"c{i}" for i in range(len(header))], text=[])
     frame = _with_lost_text(book, name, header_row, frame, peeked)
-    return _Found(frame=frame, header=header, header_row=header_row)
+    return _Found(name=name, frame=frame, header=header, header_row=header_row)
 
 
 def _with_lost_text(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -13,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from jobbatch.errors import InputError, UsageError
+from jobbatch.tables.formats import BAD_LINES
 from jobbatch.tables.header_row import clean_headers
 
 _BLOCK = 1 << 20
@@ -26,13 +28,15 @@ class Delimited:
         frame: all its columns as text, under unique names.
         headers: the headers as they stand in the file, one per column.
         separator: between the fields.
-        text: the file in UTF-8.
+        text: the file in UTF-8, less what was put aside.
+        n_bad: lines put aside, which are in `BAD_LINES` of the workspace.
     """
 
     frame: pl.LazyFrame
     headers: tuple[str, ...]
     separator: str
     text: Path
+    n_bad: int = 0
 
     def fault(self) -> str | None:
         """Return the first fault of the rows and its line, if there is one."""
@@ -50,7 +54,9 @@ class Delimited:
         return None
 
 
-def open_text(path: Path, workspace: Path, ending: str, encoding: str | None) -> Delimited:
+def open_text(
+    path: Path, workspace: Path, ending: str, encoding: str | None, *, quarantine: bool = False
+) -> Delimited:
     """Read the header and scan the rows below it.
 
     Args:
@@ -58,6 +64,7 @@ def open_text(path: Path, workspace: Path, ending: str, encoding: str | None) ->
         workspace: a folder for a copy in UTF-8.
         ending: '.tsv', or '.csv' whose separator is found.
         encoding: of the file; none: UTF-8, or what its byte order mark says.
+        quarantine: put lines with more fields than the header aside.
 
     Raises:
         InputError: if the file does not decode, is empty, or its header is malformed.
@@ -77,6 +84,9 @@ def open_text(path: Path, workspace: Path, ending: str, encoding: str | None) ->
         raise InputError(f"{path} is empty")
     header = max(found, key=lambda row: len(row.cells))
     columns, headers = clean_headers(header.cells)
+    n_bad = 0
+    if quarantine:
+        text, n_bad = _sorted_out(path, text, workspace, header)
     frame = pl.scan_csv(
         plainly_named(text, workspace),
         separator=header.separator,
@@ -86,7 +96,13 @@ def open_text(path: Path, workspace: Path, ending: str, encoding: str | None) ->
         missing_columns="insert",
         glob=False,
     )
-    return Delimited(frame=frame, headers=tuple(headers), separator=header.separator, text=text)
+    return Delimited(
+        frame=frame,
+        headers=tuple(headers),
+        separator=header.separator,
+        text=text,
+        n_bad=n_bad,
+    )
 
 
 def plainly_named(path: Path, workspace: Path) -> Path:
@@ -131,6 +147,40 @@ def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
     if faults and not found:
         raise faults[0]
     return found
+
+
+def _sorted_out(path: Path, text: Path, workspace: Path, header: _HeaderRow) -> tuple[Path, int]:
+    """Return a copy without the lines that have more fields than the header, and their number.
+
+    What stays and what goes is copied as it stands; the latter into `BAD_LINES`, below the header.
+    """
+    good, n_bad = workspace / "good.csv", 0
+    with (
+        text.open(encoding="utf-8-sig", newline="") as source,
+        good.open("w", encoding="utf-8", newline="") as kept,
+        (workspace / BAD_LINES).open("w", encoding="utf-8", newline="") as aside,
+    ):
+        record: list[str] = []
+
+        def lines() -> Iterator[str]:
+            for line in source:
+                record.append(line)
+                yield line
+
+        rows = csv.reader(lines(), delimiter=header.separator)
+        try:
+            for row in rows:
+                heading = rows.line_num <= header.last_line
+                bad = not heading and len(row) > len(header.cells)
+                n_bad += bad
+                if heading or bad:
+                    aside.writelines(record)
+                if not bad:
+                    kept.writelines(record)
+                record.clear()
+        except csv.Error as error:
+            raise InputError(f"{path} cannot be read: line {rows.line_num}: {error}") from error
+    return good, n_bad
 
 
 def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:

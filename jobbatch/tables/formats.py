@@ -11,6 +11,8 @@ DELIMITED = (".csv", ".tsv")
 JSON_LINES = (".jsonl", ".ndjson")
 ARROW = (".arrow", ".feather", ".ipc")
 READABLE = (*SPREADSHEETS, *DELIMITED, ".parquet", *JSON_LINES, *ARROW)
+BAD_LINES = "bad.csv"
+"""The file in the workspace that has the header and the lines put aside, in UTF-8."""
 WRITABLE = (".parquet", ".xlsx", *DELIMITED, *JSON_LINES, *ARROW)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ def previews(path: Path, n_rows: int) -> dict[str, Preview] | None:
             }
     except (_Unexpected, ET.ParseError, zipfile.BadZipFile, KeyError, ValueError, IndexError):
         return None
-    except (OSError, NotImplementedError, RuntimeError):  # odd or encrypted archives
+    except (OSError, EOFError, zlib.error, NotImplementedError, RuntimeError):
+        # Damaged, odd or encrypted archives.
         return None
 
 
@@ -92,6 +94,28 @@ def columns_with_text(path: Path, part: str, columns: Collection[int], below: in
             if len(found) == len(letters):
                 break
     return found
+
+
+_HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
+_FORMULA = re.compile(rb"<f[\s/>]")
+_PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
+
+
+def hidden_rows_and_formulas(path: Path, part: str) -> tuple[int, int]:
+    """Return how many rows of a sheet are hidden, and how many of its cells hold a formula.
+
+    Args:
+        path: the workbook.
+        part: the sheet's file in the archive.
+    """
+    hidden = formulas = 0
+    with zipfile.ZipFile(path) as archive:
+        for block in _blocks(archive, part):
+            # Plain searches first: they take a tenth of the time that the patterns do.
+            hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
+            formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
+            formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
+    return hidden, formulas
 
 
 def column_letters(index: int) -> str:

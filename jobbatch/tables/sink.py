@@ -18,6 +18,10 @@ from jobbatch.tables.workbook import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, last
 LIST_SEPARATOR = "; "
 """Between the items of a list in a format that has no lists."""
 _FLAT = (*formats.DELIMITED, ".xlsx")
+_TEXT = cs.string() | cs.categorical() | cs.enum()
+_RUNS = r"^[=+\-@\t\r]"
+"""How a text begins that a spreadsheet may take for a formula."""
+_NUMBER = r"^[+\-]?\d+(?:[.,]\d+)*$"
 
 
 def check_fits(frame: pl.LazyFrame, ending: str, n_rows: int, added_columns: int) -> None:
@@ -91,6 +95,35 @@ def write(
     else:
         # Not string views: their buffers show in which order the threads met the titles.
         frame.sink_ipc(path, compat_level=pl.CompatLevel.oldest())
+
+
+def runnable(frame: pl.LazyFrame, headers: Sequence[str]) -> int:
+    """Return how many texts of a table a spreadsheet could run as formulas, in .csv and .tsv."""
+    texts = _flat(frame).select(_TEXT.as_expr().cast(pl.String))
+    cells = texts.select(_could_run(pl.all()).sum()).collect()
+    found = pl.select(_could_run(pl.lit(pl.Series(headers, dtype=pl.String))).sum()).item()
+    return int(found) + sum(sum(row) for row in cells.rows())
+
+
+def neutralised(frame: pl.LazyFrame, headers: Sequence[str]) -> tuple[pl.LazyFrame, list[str]]:
+    """Return the table and its headers with a ' before what could run as a formula.
+
+    So have texts that begin with one: to take one away gives back what was there.
+    """
+    safe_headers = pl.select(_neutral(pl.lit(pl.Series(headers, dtype=pl.String))))
+    return (
+        _flat(frame).with_columns(_neutral(_TEXT.as_expr().cast(pl.String))),
+        safe_headers.to_series().to_list(),
+    )
+
+
+def _could_run(text: pl.Expr) -> pl.Expr:
+    return text.str.contains(_RUNS) & ~text.str.contains(_NUMBER)
+
+
+def _neutral(text: pl.Expr) -> pl.Expr:
+    marked = pl.when(_could_run(text) | text.str.starts_with("'"))
+    return marked.then(text.str.replace("^", "'")).otherwise(text)
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:

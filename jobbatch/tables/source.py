@@ -14,7 +14,8 @@ import polars as pl
 
 from jobbatch import child
 from jobbatch.errors import InputError, PasswordError, WriteError
-from jobbatch.tables import formats
+from jobbatch.tables import formats, protected
+from jobbatch.tables.archive import MAX_UNZIPPED
 from jobbatch.tables.convert import Request, Sheet
 from jobbatch.tables.delimited import Delimited, open_text, plainly_named
 from jobbatch.tables.publish import is_full
@@ -29,6 +30,24 @@ _PROTECTED = "EncryptedPackage".encode("utf-16-le")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """What to do about files that are not as they should be.
+
+    Attributes:
+        password_file: holds the password of a spreadsheet in its first line.
+        max_unzipped: bytes that a spreadsheet may unzip to.
+        quarantine: put lines of delimited text that have more fields than the header aside.
+    """
+
+    password_file: Path | None = None
+    max_unzipped: int = MAX_UNZIPPED
+    quarantine: bool = False
+
+
+_PLAIN = Handling()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table opened for reading.
 
@@ -38,6 +57,7 @@ class Table:
         sheet: the sheet's name and header row, for a spreadsheet.
         separator: between the fields, for delimited text.
         text: where the rows come from, for delimited text.
+        warnings: what a person should know of how it was read.
     """
 
     frame: pl.LazyFrame
@@ -45,6 +65,7 @@ class Table:
     sheet: Sheet | None = None
     separator: str | None = None
     text: Delimited | None = None
+    warnings: tuple[str, ...] = ()
 
     def fault(self, error: BaseException) -> str:
         """Return what is wrong with a table that Polars could not read, and in which line."""
@@ -64,6 +85,7 @@ def open_table(
     sheet: str | None = None,
     title_column: str | None = None,
     encoding: str | None = None,
+    handling: Handling = _PLAIN,
 ) -> Table:
     """Open a table.
 
@@ -73,6 +95,7 @@ def open_table(
         sheet: of a spreadsheet; none: the one that holds job titles.
         title_column: its header, which helps to find the header row under banners.
         encoding: of delimited text that is not UTF-8.
+        handling: what to do about files that are not as they should be.
 
     Raises:
         InputError: if the file is missing, unreadable or not what its name says.
@@ -82,10 +105,10 @@ def open_table(
     if not path.is_file():
         raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}")
     if ending in formats.SPREADSHEETS:
-        return _open_spreadsheet(path, workspace, sheet, title_column)
+        return _open_spreadsheet(path, workspace, sheet, title_column, handling)
     try:
         if ending in formats.DELIMITED:
-            text = open_text(path, workspace, ending, encoding)
+            text = open_text(path, workspace, ending, encoding, quarantine=handling.quarantine)
             return Table(
                 frame=text.frame, headers=text.headers, separator=text.separator, text=text
             )
@@ -107,20 +130,37 @@ def _scan(path: Path, ending: str) -> Table:
 
 
 def _open_spreadsheet(
-    path: Path, workspace: Path, sheet: str | None, title_column: str | None
+    path: Path,
+    workspace: Path,
+    sheet: str | None,
+    title_column: str | None,
+    handling: Handling,
 ) -> Table:
-    _check_signature(path)
+    _check_signature(path, handling.password_file)
     target = workspace / "sheet.arrow"
     source = str(plainly_named(path, workspace))
-    request = Request(source=source, target=str(target), sheet=sheet, title_column=title_column)
+    password = None if handling.password_file is None else str(handling.password_file)
+    request = Request(
+        source=source,
+        target=str(target),
+        sheet=sheet,
+        title_column=title_column,
+        max_unzipped=handling.max_unzipped,
+        password_file=password,
+    )
     answer = child.run(
         "jobbatch.tables.convert", asdict(request), about=path, silence=READ_TIMEOUT_SECONDS
     )
     found = Sheet(**answer)
-    return Table(frame=pl.scan_ipc(target, glob=False), headers=tuple(found.headers), sheet=found)
+    return Table(
+        frame=pl.scan_ipc(target, glob=False),
+        headers=tuple(found.headers),
+        sheet=found,
+        warnings=tuple(found.warnings),
+    )
 
 
-def _check_signature(path: Path) -> None:
+def _check_signature(path: Path, password_file: Path | None) -> None:
     try:
         with path.open("rb") as file:
             start = file.read(_BLOCK)
@@ -130,7 +170,9 @@ def _check_signature(path: Path) -> None:
         raise InputError(f"{path} is empty")
     if start.startswith(_OLE) and path.suffix.lower() != ".xls":
         if _PROTECTED in start:
-            raise PasswordError(f"{path} is protected by a password. Save it without one")
+            if password_file is not None:
+                return
+            raise PasswordError(protected.needed(path))
         raise InputError(f"{path} is an old .xls workbook, or protected: rename or save it again")
     if not start.startswith((_OLE, _ZIP)):
         looks = "CSV" if b"\0" not in start and any(s in start for s in b",;\t") else "other data"

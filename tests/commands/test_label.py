@@ -83,9 +83,9 @@ def test_json_is_one_object_on_stdout_and_nothing_else(command: Command) -> None
 
 def test_quiet_prints_nothing(command: Command, tmp_path: Path) -> None:
     for _ in range(2):
-        ran = command("label", "people.csv", "out.csv", "--quiet")
+        ran = command("label", "people.csv", "out.jsonl", "--quiet")
         assert (ran.code, ran.out, ran.err) == (0, "", "")
-    assert (tmp_path / "out.csv").exists()
+    assert (tmp_path / "out.jsonl").exists()
 
 
 def test_progress_is_drawn_on_a_terminal_only(terminal: Command, jobbatch: Command) -> None:

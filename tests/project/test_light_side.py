@@ -80,7 +80,13 @@ def test_labelling_loads_nothing_of_training(people: Mapping[str, str], output: 
     loaded = imported(LABEL_HERE, output, variables=people)
     assert "onnxruntime" in loaded
     assert loaded & HEAVY == set()
-    assert imported(RUN, "label", "people.csv", f"2{output}", variables=people) & HEAVY == set()
+
+
+def test_the_process_that_publishes_loads_nothing_that_could_read_a_table(
+    people: Mapping[str, str],
+) -> None:
+    loaded = imported(RUN, "label", "people.csv", "out.parquet", variables=people)
+    assert loaded & (HEAVY | LIGHT) == {"rich"}
 
 
 def test_a_label_job_loads_nothing_of_training(people: Mapping[str, str]) -> None:

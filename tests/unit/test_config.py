@@ -19,6 +19,7 @@ from jobbatch.settings import (
     PredictSettings,
     PretrainSettings,
     TrainSettings,
+    size_in_bytes,
 )
 
 FILES: dict[str, object] = {"input": "in.csv", "output": "out.csv"}
@@ -230,3 +231,31 @@ class TestToml:
         for path in (tmp_path / "none.toml", tmp_path):
             with pytest.raises(UsageError, match="cannot be read"):
                 load_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1000", 1_000),
+        ("2k", 2_048),
+        ("3 MiB", 3 << 20),
+        ("4GiB", 4 << 30),
+        ("1TB", 1 << 40),
+    ],
+)
+def test_a_size_has_units_of_1024(text: str, size: int) -> None:
+    assert size_in_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1", "1.5G", "4 gigs", "1K1"])
+def test_what_is_no_size_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a size such as 4GiB"):
+        from_mapping(
+            LabelSettings, {"input": "a", "output": "b", "max_unzipped": text}, where="test"
+        )
+
+
+def test_no_time_to_read_is_told() -> None:
+    with pytest.raises(UsageError, match="'read_timeout' is 0"):
+        from_mapping(LabelSettings, {"input": "a", "output": "b", "read_timeout": 0}, where="test")

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from jobbatch import pipeline
+from jobbatch import pipeline, provenance
 from jobbatch.errors import (
     EmptyInputError,
     InputError,
@@ -105,6 +105,7 @@ TITLES = st.one_of(
 )
 
 
+@pytest.mark.fault(23, 24)
 @hypothesis_settings(max_examples=12, deadline=None)
 @given(rows=st.lists(st.tuples(TEXT, TITLES, st.none() | TEXT), max_size=6))
 def test_every_row_and_cell_comes_out_of_every_format_as_it_went_in(
@@ -206,7 +207,7 @@ def test_a_categorical_title_column_fits_a_workbook(settings: Make, tmp_path: Pa
     assert [row[0] for row in rows] == ["nurse", None, "nurse"]
 
 
-@pytest.mark.fault(40)
+@pytest.mark.fault(24, 40)
 @hypothesis_settings(max_examples=10, deadline=None)
 @given(titles=st.lists(TITLES, min_size=1, max_size=8))
 def test_a_row_gets_the_answer_that_its_title_gets_alone(
@@ -277,6 +278,7 @@ def test_in_json_lines_labels_are_a_list_and_blanks_are_null(
     assert records[2]["needs_review"] is True
 
 
+@pytest.mark.fault(30)
 @pytest.mark.usefixtures("people_csv")
 def test_in_a_workbook_flags_are_booleans_confidence_a_number_and_text_no_formula(
     settings: Make, tmp_path: Path
@@ -511,6 +513,24 @@ def test_equal_work_gives_equal_bytes_for_many_rows(
     assert frame["id"].to_list() == [str(i) for i in range(40_000) for _ in range(2)]
 
 
+@pytest.mark.fault(48)
+@pytest.mark.parametrize("name", [b"people.csv", b"caf\xe9 \n.csv"])
+def test_a_process_of_its_own_makes_the_same_of_the_table(
+    settings: Make, tmp_path: Path, name: bytes
+) -> None:
+    source, here, there = (tmp_path / os.fsdecode(start + name) for start in (b"", b"1", b"2"))
+    source.write_text(PEOPLE)
+    told: list[tuple[int, int]] = []
+    label_file(settings(input=source, output=here, cache_dir=tmp_path / "other"))
+    report = pipeline.label_file(
+        settings(input=source, output=there), lambda done, total: told.append((done, total))
+    )
+    assert told == [(3, 3)]
+    assert report.new_titles == 3
+    assert there.read_bytes() == here.read_bytes()
+    assert pipeline.label_file(settings(input=source, output=there)).up_to_date
+
+
 # What is refused, with nothing touched
 
 
@@ -557,6 +577,7 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing_behind(
     assert visible_files(people_csv.parent) == before
 
 
+@pytest.mark.fault(28)
 def test_a_column_that_is_there_already_is_never_overwritten(
     settings: Make, tmp_path: Path
 ) -> None:
@@ -570,12 +591,14 @@ def test_a_column_that_is_there_already_is_never_overwritten(
     assert frame["jb_primary_label"].to_list() == ["Individual Contributor/Staff"]
 
 
+@pytest.mark.fault(20)
 def test_without_a_title_column_all_candidates_are_named(settings: Make, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("first,second\nabc,def\n")
     with pytest.raises(TitleColumnError, match=r"no column.*'first'.*'second'.*--title-column"):
         label_file(settings())
 
 
+@pytest.mark.fault(20)
 def test_of_several_title_columns_one_must_be_chosen(settings: Make, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("Job Title,Position\nowner,nurse\n")
     with pytest.raises(TitleColumnError, match=r"'Job Title'.*'Position'.*--title-column"):
@@ -596,6 +619,7 @@ def test_a_run_waits_for_nobody(settings: Make, people_csv: Path) -> None:
 # Tables without rows
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("source", ["people.csv", "people.parquet", "people.xlsx"])
 def test_a_table_without_rows_gives_an_empty_one_with_all_columns(
@@ -615,6 +639,7 @@ def test_a_table_without_rows_gives_an_empty_one_with_all_columns(
     assert headers == ([] if ending == ".jsonl" else ["id", "Job Title", *ADDED])
 
 
+@pytest.mark.fault(27)
 def test_a_table_without_rows_is_a_failure_where_that_was_asked_for(
     settings: Make, tmp_path: Path
 ) -> None:
@@ -627,6 +652,7 @@ def test_a_table_without_rows_is_a_failure_where_that_was_asked_for(
 # What a format cannot hold is said before titles are scored
 
 
+@pytest.mark.fault(29)
 @pytest.mark.usefixtures("people_csv")
 @pytest.mark.parametrize(
     ("limit", "value", "message"),
@@ -666,6 +692,7 @@ def test_nested_columns_are_refused_where_cells_are_flat(
 # What goes wrong meanwhile
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     "change",
     [
@@ -735,6 +762,22 @@ def test_an_output_that_came_out_short_is_not_published(
     assert visible_files(people_csv.parent) == ["people.csv"]
 
 
+def test_an_output_that_changed_after_it_was_verified_is_not_published(
+    settings: Make, people_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = provenance.manifest
+
+    def late(*args: object, **kwargs: object) -> object:
+        (staged,) = people_csv.parent.glob(".jobbatch-*.parquet")
+        staged.write_bytes(staged.read_bytes()[:-1])
+        return manifest(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(provenance, "manifest", late)
+    with pytest.raises(WriteError, match="is not what was written for it"):
+        label_file(settings())
+    assert visible_files(people_csv.parent) == ["people.csv"]
+
+
 @pytest.mark.fault(1)
 def test_a_fragment_of_a_killed_run_is_cleared_away_by_the_next(
     settings: Make, people_csv: Path, monkeypatch: pytest.MonkeyPatch
@@ -756,6 +799,7 @@ def test_a_fragment_of_a_killed_run_is_cleared_away_by_the_next(
     ]
 
 
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     "name", ["a b.csv", "-x.csv", "a\nb.csv", "[1]*?.csv", "é🙂.csv", "n" * 251 + ".csv"]
 )
@@ -768,6 +812,7 @@ def test_odd_file_names_are_names_like_others(settings: Make, tmp_path: Path, na
     assert len(read_back(output)[1]) == 5
 
 
+@pytest.mark.fault(48)
 def test_a_file_name_that_is_not_utf_8_is_escaped_in_the_manifest(
     settings: Make, tmp_path: Path
 ) -> None:

@@ -48,6 +48,7 @@ def read(tmp_path: Path) -> Callable[..., tuple[pl.DataFrame, Sheet]]:
 
 
 class TestCells:
+    @pytest.mark.fault(23)
     def test_text_stays_as_it_was_typed(self, read) -> None:
         typed = [
             *("007", "12345678901234567890", "n/a", "NULL", "1e5", "1.50", "TRUE", "2020-01-02"),
@@ -79,6 +80,7 @@ class TestCells:
         frame, _ = read(book([["Job Title", "b"], ["x", True], ["y", False], ["z", None]]))
         assert frame["b"].to_list() == [True, False, None]
 
+    @pytest.mark.fault(22)
     def test_a_column_of_mixed_kinds_is_text_and_loses_none(self, read) -> None:
         mixed = ["nurse", 5, 2.5, True, "n/a", dt.datetime(2024, 2, 29, 13, 45)]  # noqa: DTZ001
         frame, _ = read(book([["Job Title"], *([cell] for cell in mixed)]))
@@ -86,6 +88,7 @@ class TestCells:
             *("nurse", "5", "2.5", "true", "n/a", "2024-02-29 13:45:00")
         ]
 
+    @pytest.mark.fault(23)
     @pytest.mark.parametrize("filler", ["n/a", "-", "NA", "#"])
     def test_fillers_among_numbers_are_kept(self, read, filler: str) -> None:
         cells = [1, filler, 3, None]
@@ -104,12 +107,14 @@ class TestRows:
         frame, _ = read(book([["id", "Job Title"], *rows]))
         assert frame.rows() == [tuple(row) for row in rows]
 
+    @pytest.mark.fault(21)
     def test_banners_above_the_headers_are_passed_over(self, read) -> None:
         banner = [["Contacts"], [], ["made", "2024"]]
         frame, sheet = read(book([*banner, ["id", "Job Title", "x"], [1, "nurse", None]]))
         assert frame.rows() == [(1, "nurse", None)]
         assert (sheet.header_row, sheet.headers) == (4, ["id", "Job Title", "x"])
 
+    @pytest.mark.fault(21)
     def test_a_merged_banner_is_passed_over(self, read) -> None:
         workbook = book([["Contacts", None, None], ["id", "Job Title", "x"], [1, "nurse", 2]])
         workbook["A"].merge_cells("A1:C1")
@@ -129,6 +134,7 @@ class TestRows:
         frame, sheet = read(book(rows), title_column="beruf")
         assert (frame.columns, sheet.header_row) == (["id", "Beruf"], 2)
 
+    @pytest.mark.fault(21)
     def test_blank_and_repeated_headers_get_names_and_keep_what_stands_there(self, read) -> None:
         frame, sheet = read(book([["a", "a", None, "Job Title "], [1, 2, 3, "nurse"]]))
         assert frame.to_dicts() == [{"a": 1, "a_2": 2, "column_3": 3, "Job Title": "nurse"}]
@@ -262,6 +268,7 @@ class TestTheProcess:
             "header_row": 1,
             "headers": ["Stück", "Job Title"],
             "columns": ["Stück", "Job Title"],
+            "warnings": [],
         }
 
     def test_it_answers_with_the_error_that_stands_in_the_way(self, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -184,3 +185,22 @@ def test_rich_and_spoken_text_is_joined_as_it_is_shown(tmp_path: Path) -> None:
     found = sheet_xml.previews(path, 60)
     assert found is not None
     assert [p.rows for p in found.values()] == [[("Job Title",)]]
+
+
+@pytest.mark.parametrize("prefix", ["", "x:"])
+@pytest.mark.parametrize("block", [7, 1 << 15])
+def test_hidden_rows_and_formulas_are_counted_whatever_the_prefix_and_wherever_blocks_end(
+    tmp_path: Path, monkeypatch, prefix: str, block: int
+) -> None:
+    monkeypatch.setattr(sheet_xml, "_BLOCK", block)
+    rows = (
+        '<row r="1" hidden="1"><c r="A1"><f>1+1</f></c></row>'
+        '<row hidden="true" r="2"><c r="A2"><f t="shared" si="0"/></c></row>'
+        '<row r="3" hidden="0"><c r="A3"><v>:f &lt;f&gt; hidden="1"</v></c></row>'
+    )
+    for tag in ("row", "c", "f", "v"):
+        rows = re.sub(rf"(</?){tag}\b", rf"\1{prefix}{tag}", rows)
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr("sheet.xml", f"<{prefix}sheetData>{rows}</{prefix}sheetData>")
+    counts = sheet_xml.hidden_rows_and_formulas(tmp_path / "a.xlsx", "sheet.xml")
+    assert counts == (2, 2)

@@ -9,6 +9,8 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jobbatch.errors import OutputFormatError, WriteError
 from jobbatch.tables import sink
@@ -137,6 +139,36 @@ class TestVerifying:
             sink.verify(path, ending, 3, ["id", "labels"])
 
 
+@pytest.mark.fault(30)
+class TestFormulas:
+    RUN = ("=1+1", "+1-2", "-A1", "@SUM(A1)", "\t=1", "\r=1", "-", "=")
+    ARE_TEXT = ("", "a=b", "-5", "+49", "+1.50", "-1,000.5", "'quoted", " =1", None)
+
+    def test_cells_and_headers_that_could_run_are_counted(self) -> None:
+        frame = pl.DataFrame({"=a": [*self.RUN, *self.ARE_TEXT]})
+        frame = frame.with_columns(n=-1, kind=pl.col("=a").cast(pl.Categorical), l=pl.lit(["=x"]))
+        n_lists = frame.height
+        assert sink.runnable(frame.lazy(), frame.columns) == 2 * len(self.RUN) + 1 + n_lists
+        assert sink.runnable(pl.LazyFrame({"a": self.ARE_TEXT}), ["a"]) == 0
+        assert sink.runnable(pl.LazyFrame({"n": [1]}), ["n"]) == 0
+
+    @given(texts=st.lists(st.none() | st.text("=+-@'\t\r1a. ", max_size=4), max_size=8))
+    def test_what_was_made_safe_cannot_run_and_is_given_back_by_taking_the_mark_away(
+        self, texts: list[str | None]
+    ) -> None:
+        frame = pl.DataFrame({"a": texts}, schema={"a": pl.String})
+        safe, headers = sink.neutralised(frame.lazy(), ["=a"])
+        assert headers == ["'=a"]
+        assert sink.runnable(safe, headers) == 0
+        back = safe.select(pl.col("a").str.strip_prefix("'")).collect()
+        assert back["a"].to_list() == texts
+
+    def test_what_is_no_text_stays_as_it_is(self) -> None:
+        frame = pl.DataFrame({"n": [-1], "tags": [["=a", "b"]]})
+        safe, _ = sink.neutralised(frame.lazy(), frame.columns)
+        assert safe.collect().rows() == [(-1, "'=a; b")]
+
+
 class TestFitting:
     @pytest.mark.parametrize("ending", WRITABLE)
     def test_a_table_of_texts_numbers_and_lists_of_texts_fits_everywhere(self, ending: str) -> None:
@@ -160,6 +192,7 @@ class TestFitting:
         with pytest.raises(OutputFormatError, match=r"binary columns photo: write \.parquet"):
             check(frame, ending)
 
+    @pytest.mark.fault(29)
     def test_more_rows_than_a_sheet_has_are_refused_before_any_work(self) -> None:
         check(TABLE, ".xlsx", n_rows=MAX_ROWS)
         check(TABLE, ".parquet", n_rows=MAX_ROWS + 1)
@@ -171,6 +204,7 @@ class TestFitting:
         with pytest.raises(OutputFormatError, match="16,384 columns"):
             check(TABLE, ".xlsx", added=MAX_COLUMNS - TABLE.width + 1)
 
+    @pytest.mark.fault(29)
     @pytest.mark.parametrize("cell", ["x" * MAX_CHARACTERS, ["x" * (MAX_CHARACTERS - 3), "y"]])
     def test_a_cell_longer_than_a_sheet_s_is_refused_by_its_column(self, cell) -> None:
         longer = f"{cell}x" if isinstance(cell, str) else [*cell[:-1], "yy"]

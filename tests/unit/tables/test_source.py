@@ -26,8 +26,8 @@ from jobbatch.errors import (
     WriteError,
 )
 from jobbatch.tables import sink
-from jobbatch.tables.formats import WRITABLE
-from jobbatch.tables.source import POLARS_ERRORS, Table, open_table
+from jobbatch.tables.formats import BAD_LINES, WRITABLE
+from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
@@ -108,6 +108,7 @@ class TestEveryFormat:
         write(frame, path)
         assert rows(opened_from(path, tmp_path)) == frame.rows()
 
+    @pytest.mark.fault(48)
     @pytest.mark.parametrize("ending", WRITABLE)
     def test_odd_names_of_files_and_folders_are_plain_names(
         self, tmp_path: Path, ending: str
@@ -119,6 +120,7 @@ class TestEveryFormat:
         write(frame, path)
         assert rows(opened_from(path, tmp_path)) == frame.rows()
 
+    @pytest.mark.fault(48)
     @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode elsewhere")
     @pytest.mark.parametrize("ending", WRITABLE)
     def test_a_file_name_that_is_not_utf_8_is_read_too(self, tmp_path: Path, ending: str) -> None:
@@ -136,6 +138,7 @@ class TestEveryFormat:
         with pytest.raises(InputError, match="is a folder"):
             opened_from(tmp_path / f"folder{ending}", tmp_path)
 
+    @pytest.mark.fault(12)
     @pytest.mark.parametrize("content", [b"", b"\0" * 99, b"junk", b"PAR1junkPAR1", b"[1]\n"])
     @pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".arrow", ".xlsx", ".ods", ".xls"])
     def test_a_file_that_is_not_what_its_name_says_is_an_input_error(
@@ -241,6 +244,35 @@ class TestDelimited:
     def test_a_row_that_ends_early_is_filled_up_even_the_first(self, opened) -> None:
         assert rows(opened("a.csv", "a,b\n1\n2,3\n4\n")) == [("1", None), ("2", "3"), ("4", None)]
 
+    @pytest.mark.fault(26)
+    @given(
+        table=delimited_rows,
+        longer=st.lists(st.booleans(), min_size=6, max_size=6),
+        line_end=st.sampled_from(["\n", "\r\n"]),
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_lines_with_too_many_fields_are_put_aside_as_they_stand(
+        self, tmp_path_factory, table, longer: list[bool], line_end: str
+    ) -> None:
+        headers = [f"h{i}" for i in range(len(table[0]))]
+        lines = []
+        for row in (headers, *table):
+            line = io.StringIO(newline="")
+            csv.writer(line, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerow(row)
+            lines.append(line.getvalue())
+        header, *body = lines
+        mixed = [f'"x",{line}' if long else line for line, long in zip(body, longer, strict=False)]
+        folder = tmp_path_factory.mktemp("csv")
+        (folder / "a.csv").write_bytes((header + "".join(mixed)).encode())
+        handling = Handling(quarantine=True)
+        opened = open_table(folder / "a.csv", workspace=folder, handling=handling)
+        kept = [tuple(row) for row, long in zip(table, longer, strict=False) if not long]
+        aside = [line for line, long in zip(mixed, longer, strict=False) if long]
+        assert rows(opened) == kept
+        assert opened.text is not None
+        assert opened.text.n_bad == len(aside)
+        assert (folder / BAD_LINES).read_bytes() == (header + "".join(aside)).encode()
+
     def test_a_header_alone_is_a_table_without_rows(self, opened) -> None:
         for content in ("a,b", "a,b\n", "a,b\r\n"):
             table = opened("a.csv", content)
@@ -285,6 +317,7 @@ class TestEncodings:
     TEXT = "id;Job Title\n1;Geschäftsführer\n2;経理\n"
     ROWS = (("1", "Geschäftsführer"), ("2", "経理"))
 
+    @pytest.mark.fault(25)
     @pytest.mark.parametrize(
         "content",
         [
@@ -301,6 +334,7 @@ class TestEncodings:
         assert table.headers == ("id", "Job Title")
         assert tuple(rows(table)) == self.ROWS
 
+    @pytest.mark.fault(25)
     @pytest.mark.parametrize(
         "encoding", ["utf-16-le", "UTF8", "gb18030", "utf-8-sig", "shift_jisx0213"]
     )
@@ -313,6 +347,7 @@ class TestEncodings:
         table = opened("a.csv", "a;b\n1;Müller\n".encode("latin-1"), encoding="latin-1")
         assert rows(table) == [("1", "Müller")]
 
+    @pytest.mark.fault(25)
     def test_latin_1_that_is_not_named_is_an_error_with_the_byte_and_the_option(
         self, opened
     ) -> None:
@@ -328,6 +363,7 @@ class TestEncodings:
         with pytest.raises(InputError, match=rf"byte {len(start)} does not decode"):
             opened("a.csv", start + b"\xff,1\n")
 
+    @pytest.mark.fault(25)
     @pytest.mark.parametrize(
         ("content", "byte"), [("a,b\n1,é".encode()[:-1], 6), ("a,b\n".encode("utf-16") + b"x", 10)]
     )
@@ -340,6 +376,7 @@ class TestEncodings:
         with pytest.raises(UsageError, match=f"--encoding {encoding}: there is no such encoding"):
             opened("a.csv", "a,b\n", encoding=encoding)
 
+    @pytest.mark.fault(25)
     def test_a_nul_byte_is_a_character_as_any(self, opened) -> None:
         assert rows(opened("a.csv", b"a,b\n1,x\0y\n")) == [("1", "x\0y")]
 
@@ -373,21 +410,25 @@ class TestSpreadsheets:
         with pytest.raises(TitleColumnError, match="no sheet 'Nope'"):
             opened_from(path, tmp_path, sheet="Nope")
 
+    @pytest.mark.fault(12)
     @pytest.mark.parametrize("content", ["id,Job Title\n1,nurse\n", "id;Job Title\n", "a\tb\n"])
     def test_a_text_file_renamed_is_said_to_look_like_csv(self, opened, content: str) -> None:
         with pytest.raises(InputError, match=r"is not a spreadsheet \(looks like CSV\)"):
             opened("a.xlsx", content)
 
+    @pytest.mark.fault(12)
     def test_an_empty_file_is_said_to_be_empty(self, opened) -> None:
         with pytest.raises(InputError, match=r"a\.xlsx is empty"):
             opened("a.xlsx", b"")
 
+    @pytest.mark.fault(12)
     def test_a_workbook_cut_short_is_an_input_error(self, opened, tmp_path: Path) -> None:
         whole = workbook(tmp_path / "whole.xlsx", ["Job Title"], ["nurse"]).read_bytes()
         for end in (len(whole) // 2, len(whole) - 1):
             with pytest.raises(InputError, match="cannot be read as a spreadsheet"):
                 opened("a.xlsx", whole[:end])
 
+    @pytest.mark.fault(19)
     def test_a_protected_workbook_is_a_password_error(self, opened) -> None:
         name = "EncryptedPackage".encode("utf-16-le")
         with pytest.raises(PasswordError, match="protected by a password"):
@@ -405,6 +446,7 @@ class TestSpreadsheets:
             (tmp_path / module).write_text("raise SystemExit('hijacked')")
         assert rows(opened_from(path, tmp_path)) == [("nurse",)]
 
+    @pytest.mark.fault(13)
     @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
     def test_a_sheet_as_large_as_a_sheet_can_be_does_not_take_the_run_down(
         self, tmp_path: Path

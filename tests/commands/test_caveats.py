@@ -1,0 +1,98 @@
+"""What a person should know of a table is said, counted, and written into the manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+from msoffcrypto.format.ooxml import OOXMLFile
+
+from tests.commands.ran import Command, Files
+
+RAGGED = "id,Job Title\n1,nurse\n2,nurse,night\n3,owner\n"
+
+
+def warnings_of(output: str) -> list[str]:
+    return list(json.loads(Path(f"{output}.jobbatch.json").read_text())["warnings"])
+
+
+def test_hidden_rows_and_formulas_are_told_on_the_terminal_and_in_the_manifest(
+    command: Command,
+) -> None:
+    book = openpyxl.Workbook()
+    for row in (["n", "Job Title"], ["=1+1", "nurse"], [2, "owner"]):
+        book.active.append(row)
+    book.active.row_dimensions[3].hidden = True
+    book.save("people.xlsx")
+    ran = command("label", "people.xlsx", "out.parquet", "--quiet")
+    assert ran.code == 0
+    assert [line.split()[:2] for line in ran.err.splitlines()] == [["warning:", "1"]] * 2
+    assert "are hidden" in ran.err
+    assert warnings_of("out.parquet")[1].startswith("1 cells of sheet 'Sheet' are formulas")
+    report = json.loads(command("label", "people.xlsx", "2.parquet", "--json").out)
+    assert len(report["manifest"]["warnings"]) == 2
+    assert pl.read_parquet("out.parquet").height == 2
+
+
+@pytest.mark.fault(30)
+def test_text_that_could_run_is_left_as_read_and_counted_or_made_safe(command: Command) -> None:
+    Path("people.csv").write_text("id,Job Title,note\n-1,nurse,=1+1\n'2,@owner,x\n")
+    ran = command("label", "people.csv", "out.csv", "--quiet")
+    assert "2 cells could run as formulas" in ran.err
+    assert Path("out.csv").read_text().splitlines()[1].startswith("-1,nurse,=1+1,")
+    ran = command("label", "people.csv", "safe.csv", "--safe-csv")
+    assert "2 cells could run as formulas in a spreadsheet: a ' stands before them" in ran.err
+    lines = Path("safe.csv").read_text().splitlines()
+    assert lines[1].startswith("-1,nurse,'=1+1,")
+    assert lines[2].startswith("''2,'@owner,x,")
+    assert command("label", "people.csv", "out.xlsx", "--quiet").err == ""
+
+
+@pytest.mark.fault(26)
+class TestBadRows:
+    def test_a_line_with_too_many_fields_is_refused_by_its_number(
+        self, command: Command, files: Files
+    ) -> None:
+        Path("people.csv").write_text(RAGGED)
+        ran = command("label", "people.csv", "out.csv")
+        assert ran.code == 10
+        assert "line 3 has 3 fields, the header has 2" in ran.err
+        assert files() == ["people.csv"]
+
+    def test_or_put_aside_with_the_others_labelled(self, command: Command, files: Files) -> None:
+        Path("people.csv").write_text(RAGGED)
+        arguments = ("label", "people.csv", "out.csv", "--bad-rows", "quarantine")
+        for _ in range(2):  # the second time there is nothing to do, but it is said again
+            ran = command(*arguments)
+            assert ran.code == 3
+            assert (
+                ran.err.splitlines()[-1] == "jobbatch: all but 1 lines of people.csv are labelled"
+            )
+        assert Path("out.csv.bad.csv").read_text() == "id,Job Title\n2,nurse,night\n"
+        assert pl.read_csv("out.csv")["id"].to_list() == [1, 3]
+        assert "1 lines have more fields" in warnings_of("out.csv")[0]
+
+        Path("people.csv").write_text("id,Job Title\n1,nurse\n")
+        assert command(*arguments, "--overwrite").code == 0
+        assert files() == ["out.csv", "out.csv.jobbatch.json", "people.csv"]
+
+
+@pytest.mark.fault(19)
+def test_a_workbook_with_a_password_is_opened_with_its_file(
+    command: Command, tmp_path: Path
+) -> None:
+    pl.DataFrame({"Job Title": ["nurse"]}).write_excel("plain.xlsx")
+    with Path("plain.xlsx").open("rb") as plain, Path("people.xlsx").open("wb") as target:
+        OOXMLFile(plain).encrypt("open", target)
+    Path("password").write_text("open\n")
+    Path("wrong").write_text("opens\n")
+    ran = command("label", "people.xlsx", "out.parquet")
+    assert (ran.code, "--password-file" in ran.err) == (12, True)
+    ran = command("label", "people.xlsx", "out.parquet", "--password-file", "wrong")
+    assert (ran.code, "the password in wrong does not open" in ran.err) == (12, True)
+    assert command("label", "people.xlsx", "out.parquet", "--password-file", "password").code == 0
+    assert pl.read_parquet("out.parquet").height == 1
+    assert [p.name for p in (tmp_path / "temporary").iterdir()] == []

@@ -1,0 +1,60 @@
+"""What a sheet hides, computes and has lost is counted and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openpyxl
+import pytest
+from openpyxl.workbook import Workbook
+
+from jobbatch.tables.convert import Request, convert
+
+
+def said(path: Path, workbook: Workbook) -> list[str]:
+    workbook.save(path)
+    return convert(Request(source=str(path), target=str(path.with_name("a.arrow")))).warnings
+
+
+@pytest.fixture
+def workbook() -> Workbook:
+    made = openpyxl.Workbook()
+    for row in (["id", "Job Title"], [1, "nurse"], [2, "owner"], [3, "nurse"]):
+        made.active.append(row)
+    return made
+
+
+def test_of_a_plain_sheet_there_is_nothing_to_say(tmp_path: Path, workbook: Workbook) -> None:
+    assert said(tmp_path / "a.xlsx", workbook) == []
+
+
+def test_hidden_rows_are_counted(tmp_path: Path, workbook: Workbook) -> None:
+    for row in (2, 4):
+        workbook.active.row_dimensions[row].hidden = True
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("2 rows of sheet 'Sheet' are hidden")
+
+
+def test_formulas_are_counted(tmp_path: Path, workbook: Workbook) -> None:
+    workbook.active["A3"] = "=1+1"
+    workbook.active["C2"] = '=IF(A2>0,"<f>","")'
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("2 cells of sheet 'Sheet' are formulas")
+
+
+def test_hidden_sheets_that_were_passed_over_are_named(tmp_path: Path, workbook: Workbook) -> None:
+    workbook.create_sheet("old").append(["Job Title"])
+    workbook["old"].sheet_state = "hidden"
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("1 hidden sheets were passed over: 'old'")
+
+
+@pytest.mark.fault(23)
+def test_numbers_whose_last_digits_a_spreadsheet_has_lost_are_counted_by_column(
+    tmp_path: Path, workbook: Workbook
+) -> None:
+    workbook.active["A2"] = 12345678901234567890
+    workbook.active["C2"], workbook.active["C3"] = 999_999_999_999_999, "12345678901234567890"
+    workbook.active["D2"] = 6.02e23
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("1 numbers in id have more than 15 digits")
