@@ -150,7 +150,8 @@ def serve(work: Callable[[Message, Callable[[Message], None]], Message]) -> NoRe
         code = int(leaving.code or 0)
     except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
         frames = "".join(traceback.format_tb(error.__traceback__))
-        say({"failed": type(error).__name__, "message": traceback.format_exc(), "frames": frames})
+        trace = traceback.format_exc()
+        say({"failed": type(error).__name__, "message": frames, "trace": trace})
     # At once: nothing is left to do, and libraries take their time to be torn down.
     os._exit(code)
 
@@ -207,7 +208,7 @@ def _error(failed: Message, about: Path) -> Exception:
         return cast("JobbatchError", known(message))
     if name == "PanicException":
         return _crashed(about, "panic")
-    return BugError(message, name, failed["frames"])
+    return BugError(failed["trace"], name, frames=message)
 
 
 def _fate(code: int, complaint: str, about: Path) -> Exception:
