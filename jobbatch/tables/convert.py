@@ -108,7 +108,7 @@ def convert(request: Request) -> Sheet:
         header_row=found.header_row + 1,
         headers=headers,
         columns=columns,
-        warnings=[*found.warnings, *caveats.of_numbers(found.frame)],
+        warnings=list(found.warnings),
     )
 
 
@@ -170,7 +170,8 @@ def _parsed(path: Path, request: Request) -> _Found:
         found = _read(book, name, request.title_column)
     if found is None:
         raise InputError(f"{request.source}: sheet {name!r} is empty")
-    return replace(found, warnings=(*passed_over, *counted.result()))
+    said = counted.result() if peeked else caveats.of_numbers(found.frame, found.header)
+    return replace(found, warnings=(*passed_over, *said))
 
 
 def _read_slowly(path: Path, request: Request, refused: InputError) -> _Found:

@@ -8,7 +8,9 @@ import openpyxl
 import pytest
 from openpyxl.workbook import Workbook
 
+from jobbatch.tables import sheet_xml
 from jobbatch.tables.convert import Request, convert
+from tests import hostile
 
 
 def said(path: Path, workbook: Workbook) -> list[str]:
@@ -50,11 +52,34 @@ def test_hidden_sheets_that_were_passed_over_are_named(tmp_path: Path, workbook:
 
 
 @pytest.mark.fault(23)
-def test_numbers_whose_last_digits_a_spreadsheet_has_lost_are_counted_by_column(
+def test_numbers_whose_last_digits_a_spreadsheet_has_lost_are_counted_among_texts_too(
     tmp_path: Path, workbook: Workbook
 ) -> None:
-    workbook.active["A2"] = 12345678901234567890
+    workbook.active["A2"], workbook.active["A3"] = 12345678901234567890, "text"
     workbook.active["C2"], workbook.active["C3"] = 999_999_999_999_999, "12345678901234567890"
     workbook.active["D2"] = 6.02e23
     (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("1 numbers in sheet 'Sheet' have more than 15 digits")
+
+
+@pytest.mark.fault(23)
+def test_in_a_sheet_whose_xml_is_not_looked_at_they_are_counted_by_column(
+    tmp_path: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet_xml, "previews", lambda *_: None)
+    workbook.active["A2"] = 12345678901234567890
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
     assert warning.startswith("1 numbers in id have more than 15 digits")
+
+
+@pytest.mark.fault(23)
+def test_a_text_of_many_digits_has_lost_none(tmp_path: Path) -> None:
+    rows = (
+        '<row r="1"><c r="A1" t="inlineStr"><is><t>Job Title</t></is></c></row>'
+        '<row r="2"><c r="A2" t="str"><v>12345678901234567890</v></c></row>'
+        '<row r="3"><c r="A3" t="str"><f>"1"&amp;A2</f><v>12345678901234567890</v></c></row>'
+    )
+    path = hostile.workbook(tmp_path / "a.xlsx", [rows])
+    found = convert(Request(source=str(path), target=str(tmp_path / "a.arrow")))
+    assert len(found.warnings) == 1
+    assert "formulas" in found.warnings[0]
