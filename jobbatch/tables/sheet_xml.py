@@ -102,7 +102,7 @@ _PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
 
 
 _LONG = rb"(?:[0-9]{16,21}|[0-9](?:\.[0-9]+)?[eE]\+?(?:1[5-9]|20))<"
-_LONG_VALUE = re.compile(rb"<(?:\w+:)?v>-?" + _LONG)
+_LONG_VALUE = re.compile(rb"v>-?" + _LONG)  # no tag that ends has digits behind it
 _LONG_TEXT = re.compile(
     rb'<(?:\w+:)?c(?=\s)[^>]*\st="str"[^>]*>'
     rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>-?" + _LONG
