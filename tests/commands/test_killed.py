@@ -129,8 +129,8 @@ def undisturbed(runs: Runs, tmp_path: Path) -> bytes:
 def check_and_finish(runs: Runs, output: Path, undisturbed: bytes) -> None:
     """Check what a killed run left behind, and that the next one ends as if nothing had been."""
     assert output.read_bytes() in {b"old", undisturbed}
-    stored = runs.stored(output)
-    assert runs.finish(output) == TITLES - stored
+    stored = runs.stored(output)  # a process that the run had started may add to it yet
+    assert runs.finish(output) <= TITLES - stored
     assert output.read_bytes() == undisturbed
     left = [
         path.name for path in output.parent.glob("*") if path.is_file() and output.stem in path.name
@@ -223,5 +223,6 @@ def test_a_second_run_ends_at_once_and_a_third_runs_when_the_first_was_killed(
     stopped.kill()
     go_on(stopped)
     stopped.wait()
-    assert runs.finish(output) == TITLES - CHUNK_TITLES["cpu"]
+    # A process that it had started may have stored more before it went, too.
+    assert runs.finish(output) <= TITLES - CHUNK_TITLES["cpu"]
     assert pl.read_parquet(output).height == TITLES
