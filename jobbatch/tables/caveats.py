@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 from polars import selectors as cs
 
-from jobbatch.tables import sheet_xml
 from jobbatch.tables.header_row import clean_headers
-from jobbatch.tables.sheet_xml import Preview
+from jobbatch.tables.sheet_xml import Preview, blocks
 
+_HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
+_FORMULA = re.compile(rb"<f[\s/>]")
+_PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
+
+
+_LONG = rb"(?:[0-9]{16,21}|[0-9](?:\.[0-9]+)?[eE]\+?(?:1[5-9]|20))<"
+_LONG_VALUE = re.compile(rb"v>-?" + _LONG)  # no tag that ends has digits behind it
+_LONG_TEXT = re.compile(
+    rb'<(?:\w+:)?c(?=\s)[^>]*\st="str"[^>]*>'
+    rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>-?" + _LONG
+)
+"""A formula's, which loses no digits."""
 _EXACT_BELOW = 10**15
 _LONGEST_NUMBER = 10**21
 """What is larger is a quantity rather than a number that identifies something."""
+
+
+class Counts(NamedTuple):
+    """What there is in a sheet.
+
+    Attributes:
+        hidden_rows: that a spreadsheet program does not show.
+        formulas: cells that hold one.
+        long_numbers: cells with a number of more than 15 digits, which a spreadsheet rounds.
+    """
+
+    hidden_rows: int
+    formulas: int
+    long_numbers: int
+
+
+def counts(path: Path, part: str) -> Counts:
+    """Return what there is in a sheet.
+
+    Args:
+        path: the workbook.
+        part: the sheet's file in the archive.
+    """
+    hidden = formulas = numbers = 0
+    with zipfile.ZipFile(path) as archive:
+        for block in blocks(archive, part):
+            # Plain searches first: they take a tenth of the time that the patterns do.
+            hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
+            formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
+            formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
+            if _LONG_VALUE.search(block):
+                numbers += len(_LONG_VALUE.findall(block)) - len(_LONG_TEXT.findall(block))
+    return Counts(hidden, formulas, numbers)
 
 
 def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
@@ -24,7 +70,7 @@ def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
     if peeked is None:
         return []
     try:
-        hidden, formulas, numbers = sheet_xml.counts(path, peeked.part)
+        hidden, formulas, numbers = counts(path, peeked.part)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
         return []  # the parser says what is wrong
     said = []
@@ -44,9 +90,9 @@ def of_numbers(frame: pl.DataFrame, header: Sequence[str | None]) -> list[str]:
     """Return what to say of long numbers in a sheet whose XML cannot be looked at."""
     names = dict(zip(frame.columns, clean_headers(header)[0], strict=True))
     too_long = cs.numeric().abs().is_between(_EXACT_BELOW, _LONGEST_NUMBER).sum()
-    counts = {n: c for row in frame.select(too_long).to_dicts() for n, c in row.items() if c}
-    where = ", ".join(names[name] for name in counts)
-    return [_lost(sum(counts.values()), where)] if counts else []
+    found = {n: c for row in frame.select(too_long).to_dicts() for n, c in row.items() if c}
+    where = ", ".join(names[name] for name in found)
+    return [_lost(sum(found.values()), where)] if found else []
 
 
 def _lost(count: int, where: str) -> str:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree as ET
 
 Rows = list[tuple[str | None, ...]]
@@ -87,60 +87,13 @@ def columns_with_text(path: Path, part: str, columns: Collection[int], below: in
     )
     found: set[int] = set()
     with zipfile.ZipFile(path) as archive:
-        for block in _blocks(archive, part):
+        for block in blocks(archive, part):
             for cell in text.finditer(block):
                 if int(cell[2]) > below:
                     found.add(letters[cell[1].decode()])
             if len(found) == len(letters):
                 break
     return found
-
-
-_HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
-_FORMULA = re.compile(rb"<f[\s/>]")
-_PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
-
-
-_LONG = rb"(?:[0-9]{16,21}|[0-9](?:\.[0-9]+)?[eE]\+?(?:1[5-9]|20))<"
-_LONG_VALUE = re.compile(rb"v>-?" + _LONG)  # no tag that ends has digits behind it
-_LONG_TEXT = re.compile(
-    rb'<(?:\w+:)?c(?=\s)[^>]*\st="str"[^>]*>'
-    rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>-?" + _LONG
-)
-"""A formula's, which loses no digits."""
-
-
-class Counts(NamedTuple):
-    """What there is in a sheet.
-
-    Attributes:
-        hidden_rows: that a spreadsheet program does not show.
-        formulas: cells that hold one.
-        long_numbers: cells with a number of more than 15 digits, which a spreadsheet rounds.
-    """
-
-    hidden_rows: int
-    formulas: int
-    long_numbers: int
-
-
-def counts(path: Path, part: str) -> Counts:
-    """Return what there is in a sheet.
-
-    Args:
-        path: the workbook.
-        part: the sheet's file in the archive.
-    """
-    hidden = formulas = numbers = 0
-    with zipfile.ZipFile(path) as archive:
-        for block in _blocks(archive, part):
-            # Plain searches first: they take a tenth of the time that the patterns do.
-            hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
-            formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
-            formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
-            if _LONG_VALUE.search(block):
-                numbers += len(_LONG_VALUE.findall(block)) - len(_LONG_TEXT.findall(block))
-    return Counts(hidden, formulas, numbers)
 
 
 def column_letters(index: int) -> str:
@@ -160,7 +113,7 @@ def _column_index(letters: str) -> int:
     return index - 1
 
 
-def _blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+def blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
     """Yield the part's content in blocks that end before a tag begins."""
     rest = b""
     with archive.open(part) as file:

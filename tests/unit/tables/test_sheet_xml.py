@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobbatch.errors import InputError
-from jobbatch.tables import sheet_xml
+from jobbatch.tables import caveats, sheet_xml
 from jobbatch.tables.convert import Request, Sheet, convert
 
 CELL = st.one_of(
@@ -205,4 +205,4 @@ def test_hidden_rows_formulas_and_long_numbers_are_counted_whatever_the_prefix_a
         rows = re.sub(rf"(</?){tag}\b", rf"\1{prefix}{tag}", rows)
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
         archive.writestr("sheet.xml", f"<{prefix}sheetData>{rows}</{prefix}sheetData>")
-    assert sheet_xml.counts(tmp_path / "a.xlsx", "sheet.xml") == (2, 3, 2)
+    assert caveats.counts(tmp_path / "a.xlsx", "sheet.xml") == (2, 3, 2)
