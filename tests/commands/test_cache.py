@@ -83,7 +83,7 @@ def test_that_scores_of_another_model_are_not_used_is_said_once(
     jobbatch: Command, command: Command, other: tuple[str, Path]
 ) -> None:
     assert "not used" not in jobbatch("label", "people.csv", "out.csv").err
-    first = jobbatch("label", "people.csv", "other.csv", *other, "--quiet")
+    first = jobbatch("label", "people.csv", "other.parquet", *other, "--quiet")
     assert first.err == (
         "jobbatch: no scores of this model are kept yet; those of other models in "
         f"{Path.cwd() / 'scores'} are not used\n"

@@ -21,7 +21,7 @@ from tests.commands.ran import Command, Files
 
 OUT = "out.parquet"
 SECRET = "a line that nobody may see"  # noqa: S105 - no password
-CASES = int(os.environ.get("JOBBATCH_FUZZ_CASES", "40"))
+CASES = int(os.environ.get("JOBBATCH_FUZZ_CASES", "12"))
 """Damaged files a format; `JOBBATCH_FUZZ_CASES=5000` looks for longer."""
 
 
