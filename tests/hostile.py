@@ -71,18 +71,11 @@ def sparse_corner(path: Path) -> Path:
     return workbook(path, [HEADER, far])
 
 
-def repeated(path: Path) -> Path:
-    """Write an .ods with one cell that is to be repeated 17 thousand million times."""
+def _ods(path: Path | io.BytesIO, rows: str) -> None:
+    """Write an .ods with one sheet of these rows."""
     names = "".join(
         f' xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{short}:1.0"'
         for short in ("office", "table", "text")
-    )
-    text = '<table:table-cell {} office:value-type="string"><text:p>{}</text:p></table:table-cell>'
-    rows = (
-        "<table:table-row>" + text.format("", "Job Title") + "</table:table-row>"
-        '<table:table-row table:number-rows-repeated="1048576">'
-        + text.format('table:number-columns-repeated="16384"', "nurse")
-        + "</table:table-row>"
     )
     kind = "application/vnd.oasis.opendocument.spreadsheet"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -99,6 +92,20 @@ def repeated(path: Path) -> Path:
             'xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
             f'<m:file-entry m:full-path="/" m:media-type="{kind}"/></m:manifest>',
         )
+
+
+_ODS_CELL = '<table:table-cell {} office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+
+
+def repeated(path: Path) -> Path:
+    """Write an .ods with one cell that is to be repeated 17 thousand million times."""
+    _ods(
+        path,
+        "<table:table-row>" + _ODS_CELL.format("", "Job Title") + "</table:table-row>"
+        '<table:table-row table:number-rows-repeated="1048576">'
+        + _ODS_CELL.format('table:number-columns-repeated="16384"', "nurse")
+        + "</table:table-row>",
+    )
     return path
 
 
@@ -119,10 +126,28 @@ def table(ending: str, rows: int = 120) -> bytes:
         frame.write_ipc(made)
     elif ending == ".jsonl":
         frame.write_ndjson(made)
-    elif ending == ".csv":
-        frame.drop("tags").write_csv(made)
+    elif ending in {".csv", ".tsv"}:
+        frame.drop("tags").write_csv(made, separator="\t" if ending == ".tsv" else ",")
+    elif ending == ".ods":
+        cells = [("title", "n"), *frame.select("title", "n").iter_rows()]
+        lines = ("".join(_ODS_CELL.format("", cell or "") for cell in row) for row in cells)
+        _ods(made, "".join(f"<table:table-row>{line}</table:table-row>" for line in lines))
     else:
         frame.drop("tags").write_excel(made)
+    return made.getvalue()
+
+
+def damaged_inside(archive: bytes, seed: int) -> bytes:
+    """Return a zipped file in one part of which a few bytes are changed or lost; its sums fit."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(made, "w") as new:
+        parts = old.namelist()
+        # What is read is the sheet, mostly.
+        sheets = [name for name in parts if "sheet" in name or name == "content.xml"]
+        chosen = random.Random(seed).choice([*parts, *sheets * 3])  # noqa: S311
+        for name in parts:
+            content = old.read(name)
+            new.writestr(name, damaged(content, seed) if name == chosen else content)
     return made.getvalue()
 
 
