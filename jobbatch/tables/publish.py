@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobbatch.errors import JobbatchError, WriteError
@@ -23,9 +23,12 @@ def check_writable(target: Path) -> None:
     probe = _staging(target)
     try:
         probe.unlink(missing_ok=True)
-        probe.write_bytes(b"")
+        # A byte: a disk or a quota that is full still lets an empty file be made.
+        probe.write_bytes(b"\0")
         probe.unlink()
     except OSError as error:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
         raise _write_error(target, error) from error
 
 

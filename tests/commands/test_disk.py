@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -135,6 +136,22 @@ def test_a_disk_that_may_only_be_read_is_told_before_titles_are_scored(
     assert (ran.code, ran.err.count("\n")) == (32, 1)
     assert "cannot be written: Read-only file system" in ran.err
     assert (folder / "out.csv").read_text() == "old"
+    assert not (tmp_path / "scores").exists()
+
+
+@pytest.mark.fault(7)
+@pytest.mark.system
+def test_a_disk_that_is_full_already_is_told_before_titles_are_scored(
+    disk: Callable[..., Path], command: Command, people_csv: Path, tmp_path: Path
+) -> None:
+    folder = disk("size=64k")
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4_096))
+    ran = command("label", people_csv, folder / "out.csv")
+    assert (ran.code, ran.err.count("\n")) == (32, 1)
+    assert "the disk is full" in ran.err
+    assert [path.name for path in folder.iterdir() if path.suffix != ".lock"] == ["filler"]
     assert not (tmp_path / "scores").exists()
 
 
