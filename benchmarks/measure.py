@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -90,3 +91,14 @@ def seconds_of(runs: Sequence[Run]) -> float:
 def peak_of(runs: Sequence[Run]) -> float:
     """Return the median peak memory in MiB."""
     return median(run.peak_mib for run in runs)
+
+
+def timed(work: Callable[[], object], n_titles: int) -> Callable[[], float]:
+    """Return a function that does the work and returns how many titles a second that was."""
+
+    def way() -> float:
+        started = time.perf_counter()
+        work()
+        return n_titles / (time.perf_counter() - started)
+
+    return way

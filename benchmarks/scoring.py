@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from benchmarks import inputs
+from benchmarks.measure import timed
 from jobbatch.devices import ONNX_FILE
 from jobbatch.weights import default_model
 
@@ -99,8 +100,10 @@ def _folder(size: Size, folder: Path) -> Path:
 
 def _ways(size: Size, model: Path, folder: Path) -> dict[str, Way]:
     own = inputs.titles(size.own_titles)
+    source = folder / "people.parquet"
+    pl.DataFrame({inputs.TITLE: own}).write_parquet(source)
     return {
-        "jobbatch": lambda: _jobbatch(model, own, folder),
+        "jobbatch": lambda: whole_job(model, source, "cpu"),
         "seed: padded to 128, batches of 32, PyTorch": _seed(model, own[: size.seed_titles]),
         "transformers pipeline": _pipeline(model, own[: size.peer_titles]),
         "Optimum pipeline, ONNX Runtime fp32": _optimum(model, own[: size.peer_titles]),
@@ -108,19 +111,21 @@ def _ways(size: Size, model: Path, folder: Path) -> dict[str, Way]:
     }
 
 
-def _jobbatch(model: Path, titles: Sequence[str], folder: Path) -> float:
-    """Label a table with an empty score store, from opening the model to the published file."""
+def whole_job(model: Path, source: Path, device: Literal["cpu", "cuda"]) -> float:
+    """Label a table with an empty score store, from opening the model to the published file.
+
+    Returns:
+        new titles a second.
+    """
     from jobbatch import LabelSettings, label_file  # noqa: PLC0415
 
-    source = folder / "people.parquet"
-    pl.DataFrame({inputs.TITLE: titles}).write_parquet(source)
-    with tempfile.TemporaryDirectory(dir=folder) as run:
+    with tempfile.TemporaryDirectory(dir=source.parent) as run:
         settings = LabelSettings(
             input=source,
             output=Path(run) / "out.parquet",
             model=str(model),
             cache_dir=Path(run),
-            device="cpu",
+            device=device,
         )
         started = time.perf_counter()
         report = label_file(settings)
@@ -164,7 +169,7 @@ def _pipeline(model: Path, titles: Sequence[str]) -> Way:
     from transformers import pipeline  # noqa: PLC0415
 
     made = pipeline("text-classification", str(model), top_k=None, function_to_apply="sigmoid")
-    return _timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
+    return timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
 
 
 def _optimum(model: Path, titles: Sequence[str]) -> Way:
@@ -179,7 +184,7 @@ def _optimum(model: Path, titles: Sequence[str]) -> Way:
         top_k=None,
         function_to_apply="sigmoid",
     )
-    return _timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
+    return timed(lambda: made(list(titles), batch_size=BATCH), len(titles))
 
 
 def _sentences(model: Path, titles: Sequence[str]) -> Way:
@@ -189,16 +194,7 @@ def _sentences(model: Path, titles: Sequence[str]) -> Way:
     made = SentenceTransformer(
         modules=[body, models.Pooling(body.get_word_embedding_dimension())], device="cpu"
     )
-    return _timed(lambda: made.encode(list(titles), batch_size=BATCH), len(titles))
-
-
-def _timed(work: Callable[[], object], n_titles: int) -> Way:
-    def way() -> float:
-        started = time.perf_counter()
-        work()
-        return n_titles / (time.perf_counter() - started)
-
-    return way
+    return timed(lambda: made.encode(list(titles), batch_size=BATCH), len(titles))
 
 
 def _tokens_per_title(model: Path) -> float:

@@ -28,7 +28,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import inputs
-from jobbatch import LabelSettings, batches, label_file
+from benchmarks.measure import timed
+from benchmarks.scoring import Way, whole_job
+from jobbatch import batches
 from jobbatch.classifier import Classifier
 from jobbatch.devices import ONNX_FILE, PROVIDERS, onnx_runtime, usable_cores
 from jobbatch.model import CALLERS_PER_GPU, TOKEN_BUDGETS, OpenOptions, TitleModel
@@ -78,8 +80,6 @@ PLANS = (
     ),
 )
 
-Way = Callable[[], float]
-"""Scores some titles and returns how many a second."""
 Kind = Literal["cpu", "cuda"]
 
 
@@ -152,7 +152,7 @@ def _measure(plan: Plan, folder: Path, device: Kind, rounds: int) -> dict[str, A
     half, full = _folders(plan, folder, device)
     keys = _keys(plan.titles)
     tokenizer = TitleTokenizer((half / "tokenizer.json").read_bytes())
-    tokenised = [_timed(lambda: tokenizer.encode(keys), len(keys))() for _ in range(3)]
+    tokenised = [timed(lambda: tokenizer.encode(keys), len(keys))() for _ in range(3)]
     tokens = tokenizer.encode(keys)
     found: dict[str, Any] = {
         "titles": len(keys),
@@ -238,46 +238,20 @@ def _run(ways: dict[str, Way], rates: dict[str, list[float]], rounds: int) -> No
         print(f"    {name}: {median(rates[name]):,.0f}/s", flush=True)
 
 
-def _timed(work: Callable[[], object], n_titles: int) -> Way:
-    def way() -> float:
-        started = time.perf_counter()
-        work()
-        return n_titles / (time.perf_counter() - started)
-
-    return way
-
-
 def _own_ways(
     plan: Plan, folder: Path, half: Path, full: Path, tokens: TokenIds, device: Kind
 ) -> dict[str, Way]:
     source = folder / "people.parquet"
     inputs.many_titles(plan.titles).to_frame().write_parquet(source)
-
-    def whole(model: Path) -> Way:
-        def way() -> float:
-            with tempfile.TemporaryDirectory(dir=folder) as run:
-                settings = LabelSettings(
-                    input=source,
-                    output=Path(run) / "out.parquet",
-                    model=str(model),
-                    cache_dir=Path(run),
-                    device=device,
-                )
-                started = time.perf_counter()
-                report = label_file(settings)
-                return report.new_titles / (time.perf_counter() - started)
-
-        return way
-
     keys = _keys(plan.titles)
     opened = TitleModel(half, OpenOptions(device=device))
     own = (half / ONNX_FILE[device]).read_bytes()
     own_full = (full / ONNX_FILE[device]).read_bytes()
     budget = TOKEN_BUDGETS[device][len(TOKEN_BUDGETS[device]) // 2]
     return {
-        "jobbatch fp16, the whole job": whole(half),
-        "jobbatch fp32, the whole job": whole(full),
-        "jobbatch fp16, tokenising and scoring": _timed(lambda: opened.score(keys), len(keys)),
+        "jobbatch fp16, the whole job": lambda: whole_job(half, source, device),
+        "jobbatch fp32, the whole job": lambda: whole_job(full, source, device),
+        "jobbatch fp16, tokenising and scoring": timed(lambda: opened.score(keys), len(keys)),
         "jobbatch fp16, scoring": _scoring(
             Classifier(own, device, callers=CALLERS_PER_GPU), tokens, budget
         ),
@@ -312,7 +286,7 @@ def _scoring(
         with ThreadPoolExecutor(callers) as pool:
             list(pool.map(one, rows))
 
-    return _timed(work, tokens.lengths.size)
+    return timed(work, tokens.lengths.size)
 
 
 def _unbound(graph: bytes, tokens: TokenIds, budget: int, device: Kind) -> Way:
@@ -331,7 +305,7 @@ def _unbound(graph: bytes, tokens: TokenIds, budget: int, device: Kind) -> Way:
         with ThreadPoolExecutor(CALLERS_PER_GPU) as pool:
             list(pool.map(one, rows))
 
-    return _timed(work, tokens.lengths.size)
+    return timed(work, tokens.lengths.size)
 
 
 def _peers(
@@ -378,7 +352,7 @@ def _torch(
                 logits = network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
                 torch.sigmoid(logits.float()).cpu().numpy()
 
-    return _timed(work, tokens.lengths.size)
+    return timed(work, tokens.lengths.size)
 
 
 def _network(model: Path, attention: str, dtype: torch.dtype, device: Kind) -> Any:
@@ -401,7 +375,7 @@ def _pipeline(model: Path, dtype: torch.dtype, titles: Sequence[str], device: Ki
         top_k=None,
         function_to_apply="sigmoid",
     )
-    return _timed(lambda: made(list(titles), batch_size=256), len(titles))
+    return timed(lambda: made(list(titles), batch_size=256), len(titles))
 
 
 def _seed(model: Path, titles: Sequence[str], device: Kind) -> Way:
@@ -426,7 +400,7 @@ def _seed(model: Path, titles: Sequence[str], device: Kind) -> Way:
                     ).logits
                 ).cpu().numpy()
 
-    return _timed(work, len(titles))
+    return timed(work, len(titles))
 
 
 def _used_mib(device: Kind) -> int:

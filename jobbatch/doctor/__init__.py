@@ -1,7 +1,7 @@
 """Finds what would go wrong tonight: on this machine, in the models, in the jobs.
 
-Nothing is published or changed; whether a folder can be written is tried with an empty file that is
-removed again, whether a lock can be had by taking it for a moment.
+Nothing is published or changed; whether a folder can be written is tried with a file of one byte that
+is removed again, whether a lock can be had by taking it for a moment.
 """
 
 from jobbatch.doctor.checks import Check

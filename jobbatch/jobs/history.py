@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from jobbatch.errors import InputError, WriteError
+from jobbatch.errors import InputError
 from jobbatch.jobs.run_log import logged
 from jobbatch.runs import FileState
-from jobbatch.tables.publish import publish_bytes
+from jobbatch.tables.publish import make_folder, publish_bytes
 
 SCHEMA = 1
 
@@ -120,10 +120,7 @@ class History:
         Raises:
             WriteError: if the folder or the log cannot be made.
         """
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise WriteError(f"{self.folder} cannot be made: {error.strerror}") from error
+        make_folder(self.folder)
         with logged(self._path(".log")):
             yield
 

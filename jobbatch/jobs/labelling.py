@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobbatch.errors import (
@@ -20,6 +19,7 @@ from jobbatch.jobs.history import FileRun, JobRun, states
 from jobbatch.jobs.run_log import without_cells
 from jobbatch.pipeline import Check, LabelReport, label_file, require_whole
 from jobbatch.settings import LabelSettings
+from jobbatch.tables.publish import make_folder
 
 if TYPE_CHECKING:
     from jobbatch.labeller import Progress
@@ -46,11 +46,11 @@ def label(
         JobbatchError: whatever stands in the way.
     """
     if not inputs.are_several(settings):
-        _make_folder(settings.output.parent)
+        make_folder(settings.output.parent)
         _label_one(settings, found, progress, check)
         return
     tables = inputs.each(settings)
-    _make_folder(settings.output)
+    make_folder(settings.output)
     failed: dict[str, str] = {}
     for table in tables:
         try:
@@ -102,10 +102,3 @@ def _note(report: LabelReport, found: JobRun) -> None:
     found.model = manifest.model
     found.device_reason = report.device_reason
     found.reports.append(report)
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"the folder {path} cannot be made: {error.strerror}") from error

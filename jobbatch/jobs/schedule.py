@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jobbatch.errors import UsageError, WriteError
+from jobbatch.errors import UsageError
 from jobbatch.jobs.calendar import on_calendar
 from jobbatch.jobs.job_file import Job, Work, find, load
 from jobbatch.settings import ExportSettings, LabelSettings
-from jobbatch.tables.publish import publish_bytes
+from jobbatch.tables.publish import make_folder, publish_bytes
 
 _SERVICE = """\
 [Unit]
@@ -82,10 +82,7 @@ def write_units(units: Mapping[str, str], folder: Path) -> list[Path]:
     Raises:
         WriteError: if they cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"the folder {folder} cannot be made: {error.strerror}") from error
+    make_folder(folder)
     for name, text in units.items():
         publish_bytes(folder / name, text.encode())
     return [folder / name for name in units]

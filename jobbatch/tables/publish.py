@@ -32,6 +32,18 @@ def check_writable(target: Path) -> None:
         raise _write_error(target, error) from error
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those that it is in, unless it is there.
+
+    Raises:
+        WriteError: if it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"the folder {path} cannot be made: {error.strerror}") from error
+
+
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; afterwards it is `target`, durably.

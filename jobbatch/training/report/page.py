@@ -9,8 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from jobbatch.errors import OutputError, WriteError
-from jobbatch.tables.publish import publish_bytes
+from jobbatch.errors import OutputError
+from jobbatch.tables.publish import make_folder, publish_bytes
 from jobbatch.training.data_report import RARE
 from jobbatch.training.report import plots
 from jobbatch.training.report.contents import Report
@@ -49,10 +49,7 @@ def write(folder: Path, report: Report) -> None:
     Raises:
         WriteError: if they cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"{folder} cannot be made: {error.strerror}") from error
+    make_folder(folder)
     numbers = json.dumps(report.to_json_dict(), indent=2, ensure_ascii=False)
     publish_bytes(folder / PAGE, render(report).encode())
     publish_bytes(folder / NUMBERS, f"{numbers}\n".encode())
