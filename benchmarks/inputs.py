@@ -38,6 +38,13 @@ def titles(n: int) -> list[str]:
     return keyed["title"].sample(n, seed=0, shuffle=True).to_list()
 
 
+def fresh_titles(n: int) -> list[str]:
+    """Return `n` distinct titles, up to 400,000, of about as many tokens as people's have."""
+    whole = titles(10_000)
+    made = [f"{title} {place}".strip() for place in ("", *_PLACES) for title in whole]
+    return pl.Series(made).sample(n, seed=0, shuffle=True).to_list()
+
+
 def many_titles(n: int) -> pl.Series:
     """Return `n` distinct titles, up to some millions: short ones with a field and a place each."""
     short = [t for t in titles(8_000) if len(t.split()) <= 5]
@@ -79,11 +86,15 @@ def recipe(name: str) -> ExportRecipe:
 
 def add_graph(folder: Path, file: str, recipe: ExportRecipe) -> None:
     """Add a graph to a model folder, unchecked."""
+    from jobbatch.tokenizer import TitleTokenizer  # noqa: PLC0415
+    from jobbatch.training import peaks  # noqa: PLC0415
     from jobbatch.training.graph import make_graph  # noqa: PLC0415
 
     files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    tokenizer = TitleTokenizer((folder / "tokenizer.json").read_bytes())
     with tempfile.TemporaryDirectory() as workspace:
-        made = make_graph(files, recipe, Path(workspace))
+        examples = peaks.own_titles(tokenizer, Normaliser())
+        made = make_graph(files, recipe, Path(workspace), examples)
     (folder / file).parent.mkdir(exist_ok=True)
     (folder / file).write_bytes(made)
 
@@ -128,7 +139,11 @@ def random_model(folder: Path, layers: int, width: int, graphs: Mapping[str, Exp
         label2id={name: i for i, name in enumerate(JOB_LEVELS)},
     )
     folder.mkdir(parents=True)
-    Encoder(RobertaForSequenceClassification(config), tokenizer, "random").save(folder)
+    network = RobertaForSequenceClassification(config)
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.normal_(std=0.02)  # all zero they would be one, which none ever are
+    Encoder(network, tokenizer, "random").save(folder)
     plain = Decisions(calibration=(Scaling(),) * 6, thresholds=(0.5,) * 6, order=JOB_LEVELS)
     (folder / "decisions.json").write_bytes(plain.to_json())
     for file, asked in graphs.items():

@@ -11,17 +11,22 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from jobbatch import config
 from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
 from jobbatch.settings import ExportRecipe
+from jobbatch.tokenizer import TitleTokenizer
+from jobbatch.training import peaks
 from jobbatch.training.classic import MODEL_TYPE
 from jobbatch.training.folder import versions
 from jobbatch.training.graph import make_graph
@@ -116,7 +121,7 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         _refuse_classic(files["config.json"], model)
         architecture(files["config.json"], str(model))
         keys = _keys(folder, titles)
-        graph = make_graph(files, recipe, workspace)
+        graph = make_graph(files, recipe, workspace, _examples(folder))
         parity = compare(folder, graph, recipe, keys, workspace / "candidate")
         require(parity, recipe)
         file = ONNX_FILE[recipe.target]
@@ -130,6 +135,13 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
         parity=parity,
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _examples(folder: ModelFolder) -> Iterable[NDArray[np.int64]]:
+    if folder.manifest.context:
+        return ()  # which can be any text: its channels may get larger than those of titles
+    tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
+    return peaks.own_titles(tokenizer, folder.manifest.normaliser)
 
 
 def _refuse_classic(config: bytes, model: Path) -> None:

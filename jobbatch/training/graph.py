@@ -9,28 +9,38 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 
 from jobbatch.settings import ExportRecipe
+from jobbatch.training import peaks
 from jobbatch.training.int8 import quantize
 
 
-def make_graph(files: Mapping[str, bytes], recipe: ExportRecipe, workspace: Path) -> bytes:
+def make_graph(
+    files: Mapping[str, bytes],
+    recipe: ExportRecipe,
+    workspace: Path,
+    examples: Iterable[NDArray[np.int64]],
+) -> bytes:
     """Return the content of a single-file ONNX graph.
 
     Args:
         files: the contents of config.json, which was checked, and model.safetensors.
         recipe: how.
         workspace: an empty folder for intermediate files.
+        examples: batches of token ids, int64 (n, length), from which int8 takes the scales of what
+            layer norms put out; none: each token gets one there too.
     """
     # Optimum gets to see these two files and nothing else of somebody's folder.
     model = workspace / "model"
@@ -51,7 +61,7 @@ def make_graph(files: Mapping[str, bytes], recipe: ExportRecipe, workspace: Path
         path = workspace / "model.onnx"
         if recipe.fuse:
             path = _fused(path, json.loads(files["config.json"]), recipe)
-        return bytes(_with_precision(path, recipe).SerializeToString())
+        return bytes(_with_precision(path, recipe, examples).SerializeToString())
 
 
 @contextmanager
@@ -85,10 +95,13 @@ def _fused(path: Path, config: dict[str, Any], recipe: ExportRecipe) -> Path:
     return fused
 
 
-def _with_precision(path: Path, recipe: ExportRecipe) -> onnx.ModelProto:
+def _with_precision(
+    path: Path, recipe: ExportRecipe, examples: Iterable[NDArray[np.int64]]
+) -> onnx.ModelProto:
     model = onnx.load(path)
     if recipe.precision == "int8":
-        return quantize(model, embeddings=recipe.quantize_embeddings)
+        known = peaks.of_layer_norms(model, examples)
+        return quantize(model, known, embeddings=recipe.quantize_embeddings)
     if recipe.precision == "fp16":
         half: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
         return half
