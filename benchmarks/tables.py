@@ -73,7 +73,7 @@ def measure(rounds: int, rows: int, distinct: int, xlsx_rows: int) -> dict[str, 
         folder = Path(name)
         return {
             "parquet": _parquet(folder, rounds, rows, distinct),
-            "xlsx": _xlsx(folder, rounds, xlsx_rows, min(distinct, xlsx_rows)),
+            "xlsx": _xlsx(folder, rounds, xlsx_rows, xlsx_rows * distinct // rows),
         }
 
 

@@ -28,9 +28,9 @@ from jobbatch.scores import DECIMALS, schema
 from jobbatch.tokenizer import MAX_TOKENS, TitleTokenizer, TokenIds
 from jobbatch.weights import ModelFolder
 
-TOKEN_BUDGETS = {"cpu": (512,), "cuda": (8_192, 16_384, 32_768, 65_536, 131_072)}
+TOKEN_BUDGETS = {"cpu": (512,), "cuda": (32_768, 65_536, 131_072)}
 """Tokens per batch. Beyond about 1,000 a CPU core's activations leave its cache; a GPU needs so many
-that its launches disappear in the work, how many depends on both: there a probe chooses."""
+that its launches disappear in the work; how many depends on both: there a probe chooses."""
 CALLERS_PER_GPU = 2
 """One batch is worked on while the next one is prepared."""
 CHUNK_TITLES = {"cpu": 8_192, "cuda": 131_072}
