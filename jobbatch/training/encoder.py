@@ -159,8 +159,8 @@ def round_for_storage(model: RobertaForSequenceClassification) -> None:
     """Round the weights to what is stored, so that what is measured is what is shipped.
 
     Matrices to the steps that an int8 graph has for them, row by row, then everything to fp16. So
-    the weights of all graphs are the same, and int8 only rounds activations: half as many titles
-    change their labels, and no fewer are right.
+    fp32 and fp16 graphs have the same weights, and int8 those that read no layer norm: half as
+    many titles change their labels, and no fewer are right.
     """
     with torch.no_grad():
         for name, parameter in model.named_parameters():
