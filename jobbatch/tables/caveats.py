@@ -75,7 +75,7 @@ def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
         return []  # the parser says what is wrong
     said = []
     if hidden:
-        said.append(f"{hidden:,} rows of sheet {name!r} are hidden; they are labelled all the same")
+        said.append(f"{hidden:,} rows of sheet {name!r} are hidden; they are read all the same")
     if formulas:
         said.append(
             f"{formulas:,} cells of sheet {name!r} are formulas; the values that they had when the "

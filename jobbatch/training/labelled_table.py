@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ import polars as pl
 from jobbatch.errors import UsageError
 from jobbatch.settings import LabelledTables
 from jobbatch.tables.asked_columns import context_columns
-from jobbatch.tables.source import open_table
+from jobbatch.tables.source import Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import Normaliser
 from jobbatch.training.label_columns import find_label_columns, read_labels
+
+logger = logging.getLogger(__name__)
 
 OWN_TITLES = Path(str(files("jobbatch"))) / "training" / "titles.csv"
 """The titles that come with the package, labelled by docs/labelling-guide.md."""
@@ -97,6 +100,7 @@ def read(source: Source, normaliser: Normaliser, workspace: Path) -> LabelledTab
         encoding=source.encoding,
         workspace=workspace,
     )
+    _tell(table, source.path)
     columns = find_label_columns(
         table, source.label_columns, title_column=source.title_column, where=str(source.path)
     )
@@ -132,9 +136,15 @@ def read_keys(path: Path, normaliser: Normaliser, encoding: str | None = None) -
     """
     with tempfile.TemporaryDirectory() as workspace:
         table = open_table(path, workspace=Path(workspace), encoding=encoding)
+        _tell(table, path)
         title = find_title_column(table.frame, table.headers, None, where=str(path))
         keys = table.frame.select(normaliser.key(title).unique().sort()).collect().to_series()
     return tuple(key for key in keys if key)
+
+
+def _tell(table: Table, path: Path) -> None:
+    for warning in table.warnings:
+        logger.warning("%s: %s", path.name, warning)
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -42,6 +43,17 @@ def test_the_figures_are_of_what_labelling_answers(command: Command, labelled: P
     assert made["subject"]["left_out"] == 2
     assert made["confusions"] == [{"truth": ["Manager"], "answer": ["Director"], "rows": 1}]
     assert "Kite" not in ran.out
+
+
+def test_what_a_sheet_hides_is_said(command: Command, caplog: pytest.LogCaptureFixture) -> None:
+    book = openpyxl.Workbook()
+    for row in (["Job Title", "Label"], ["Nurse", "Manager"], ["Kite Director", "Director"]):
+        book.active.append(row)
+    book.active.row_dimensions[3].hidden = True
+    book.save("labelled.xlsx")
+    ran = command("evaluate", "labelled.xlsx", "--json")
+    assert ran.code == 0
+    assert "labelled.xlsx: 1 rows of sheet 'Sheet' are hidden" in caplog.text
 
 
 def test_the_report_is_written_and_named(command: Command, labelled: Path) -> None:
