@@ -15,13 +15,13 @@ from jobbatch.tokenizer import TitleTokenizer
 from jobbatch.training.labelled_table import OWN_TITLES, read_keys
 
 N_TITLES = 2_000
-"""With 1,000 or all 10,000 of the package's titles int8 changes as many labels."""
+"""With all 10,000 of the package's titles int8 changes as many labels."""
 _TOKEN_BUDGET = 1_024
 
 
 def own_titles(tokenizer: TitleTokenizer, normaliser: Normaliser) -> Iterator[NDArray[np.int64]]:
     """Yield batches of token ids, int64 (n, length), of some of the package's own titles."""
-    keys = sorted(read_keys(OWN_TITLES, normaliser))
+    keys = read_keys(OWN_TITLES, normaliser)
     tokens = tokenizer.encode(keys[:: max(1, len(keys) // N_TITLES)])
     for rows in batches.of_equal_length(tokens.lengths, _TOKEN_BUDGET):
         yield tokens.rectangle(rows)
