@@ -59,6 +59,15 @@ def test_a_title_of_128_tokens_is_whole_and_one_of_129_is_cut_and_says_so(tokeni
     assert first == second == third == [CLS, *[IDS["nurse"]] * (MAX_TOKENS - 2), SEP]
 
 
+def test_ids_of_many_titles_come_in_the_titles_order(tokenizer) -> None:
+    titles = [" ".join(["nurse", "owner"][: number % 3]) for number in range(20_000)]
+    tokens = tokenizer.encode([*titles, "nurse " * MAX_TOKENS])
+    alone = [tokenizer.encode([title]).flat.tolist() for title in titles[:3]]
+    cuts = np.cumsum(tokens.lengths)[:-1]
+    assert [ids.tolist() for ids in np.split(tokens.flat, cuts)[:-1]] == (alone * 6_667)[:20_000]
+    assert np.flatnonzero(tokens.truncated).tolist() == [20_000]
+
+
 def test_no_titles_have_no_tokens(tokenizer) -> None:
     tokens = tokenizer.encode([])
     assert (tokens.flat.size, tokens.lengths.size, tokens.truncated.size) == (0, 0, 0)
