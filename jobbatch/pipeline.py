@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,8 +172,10 @@ def _publish(
     settings: LabelSettings, staged: Path, workspace: Path, labelled: Labelled, check: Check | None
 ) -> None:
     manifest = labelled.manifest
-    manifest.input.check_unchanged(settings.input)
-    if FileState.of(staged, becomes=settings.output) != manifest.output:
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(FileState.of, staged, becomes=settings.output)
+        manifest.input.check_unchanged(settings.input)
+    if written.result() != manifest.output:
         raise WriteError(f"{settings.output} is not what was written for it: run it again")
     if check is not None:
         check(manifest)

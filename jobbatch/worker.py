@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -62,9 +63,11 @@ def label_table(
         JobbatchError: whatever stands in the way.
     """
     options = OpenOptions(device=settings.device, threads=settings.threads)
-    labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
+    with ThreadPoolExecutor(1) as beside:
+        summed = beside.submit(FileState.of, settings.input)
+        labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
     labeller.model.check_reads(settings.context)
-    source = FileState.of(settings.input)
+    source = summed.result()
     earlier = provenance.finished_before(settings, source, labeller.model)
     manifest = earlier
     if manifest is None:
