@@ -236,7 +236,8 @@ def test_a_model_trained_with_context_reads_it_and_does_without(
     assert "55 distinct titles" in report.summary_lines()[0]
     assert report.test.exact_match > 0.9  # titles alone would leave half of them wrong
 
-    export_onnx(tmp_path / "model", fp32_recipe)
+    # Without their teams titles are near ties, which rounding to four decimals can decide.
+    export_onnx(tmp_path / "model", replace(fp32_recipe, max_changed_share=0.05))
     asked = LabelSettings(
         input=tmp_path / "teams.csv",
         output=tmp_path / "out.parquet",
