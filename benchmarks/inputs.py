@@ -89,12 +89,11 @@ def recipe(name: str) -> ExportRecipe:
 
 def add_graph(folder: Path, file: str, recipe: ExportRecipe) -> None:
     """Add a graph to a model folder, unchecked."""
-    from jobbatch.tokenizer import TitleTokenizer  # noqa: PLC0415
     from jobbatch.training import peaks  # noqa: PLC0415
     from jobbatch.training.graph import make_graph  # noqa: PLC0415
 
     files = {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
-    tokenizer = TitleTokenizer((folder / "tokenizer.json").read_bytes())
+    tokenizer = (folder / "tokenizer.json").read_bytes()
     with tempfile.TemporaryDirectory() as workspace:
         examples = peaks.own_titles(tokenizer, Normaliser())
         made = make_graph(files, recipe, Path(workspace), examples)

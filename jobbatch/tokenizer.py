@@ -22,7 +22,6 @@ MAX_TOKENS = 128
 _AT_ONCE = 8_192
 """Titles whose encodings are held at a time: those of 131,072 leave the processor's cache, and making
 Python lists of them and freeing them takes half as long again, all of it under the GIL."""
-_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +39,13 @@ class TokenIds:
     lengths: NDArray[np.int64]
     truncated: NDArray[np.bool_]
 
-    def joined(self, more: TokenIds) -> TokenIds:
-        """Return the token ids of these titles and, behind them, `more`."""
+    def joined(self, *more: TokenIds) -> TokenIds:
+        """Return the token ids of these titles and, behind them, all of `more`."""
+        parts = (self, *more)
         return TokenIds(
-            flat=np.concatenate([self.flat, more.flat]),
-            lengths=np.concatenate([self.lengths, more.lengths]),
-            truncated=np.concatenate([self.truncated, more.truncated]),
+            flat=np.concatenate([part.flat for part in parts]),
+            lengths=np.concatenate([part.lengths for part in parts]),
+            truncated=np.concatenate([part.truncated for part in parts]),
         )
 
     def rectangle(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -87,12 +87,9 @@ class TitleTokenizer:
         Raises:
             ModelError: if a key has context and tokenizer.json does not separate pairs.
         """
-        parts = [self._encode(keys[i : i + _AT_ONCE]) for i in range(0, len(keys), _AT_ONCE)]
-        return TokenIds(
-            flat=np.concatenate([_NONE, *(part.flat for part in parts)]),
-            lengths=np.concatenate([_NONE, *(part.lengths for part in parts)]),
-            truncated=np.concatenate([_NONE.astype(np.bool_), *(part.truncated for part in parts)]),
-        )
+        starts = range(0, len(keys) or 1, _AT_ONCE)
+        first, *others = [self._encode(keys[start : start + _AT_ONCE]) for start in starts]
+        return first.joined(*others)
 
     def _encode(self, keys: Sequence[str]) -> TokenIds:
         texts = [tuple(k.split(SEPARATOR, 1)) if SEPARATOR in k else k for k in keys]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -63,11 +62,9 @@ def label_table(
         JobbatchError: whatever stands in the way.
     """
     options = OpenOptions(device=settings.device, threads=settings.threads)
-    with ThreadPoolExecutor(1) as beside:
-        summed = beside.submit(FileState.of, settings.input)
-        labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
+    labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
     labeller.model.check_reads(settings.context)
-    source = summed.result()
+    source = FileState.of(settings.input)
     earlier = provenance.finished_before(settings, source, labeller.model)
     manifest = earlier
     if manifest is None:

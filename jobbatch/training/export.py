@@ -25,7 +25,6 @@ from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
 from jobbatch.settings import ExportRecipe
-from jobbatch.tokenizer import TitleTokenizer
 from jobbatch.training import peaks
 from jobbatch.training.classic import MODEL_TYPE
 from jobbatch.training.folder import versions
@@ -140,8 +139,7 @@ def export_onnx(model: Path, recipe: ExportRecipe) -> ExportReport:
 def _examples(folder: ModelFolder) -> Iterable[NDArray[np.int64]]:
     if folder.manifest.context:
         return ()  # which can be any text: its channels may get larger than those of titles
-    tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
-    return peaks.own_titles(tokenizer, folder.manifest.normaliser)
+    return peaks.own_titles(folder.read("tokenizer.json"), folder.manifest.normaliser)
 
 
 def _refuse_classic(config: bytes, model: Path) -> None:

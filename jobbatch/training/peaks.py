@@ -19,10 +19,15 @@ N_TITLES = 2_000
 _TOKEN_BUDGET = 1_024
 
 
-def own_titles(tokenizer: TitleTokenizer, normaliser: Normaliser) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of token ids, int64 (n, length), of some of the package's own titles."""
+def own_titles(tokenizer: bytes, normaliser: Normaliser) -> Iterator[NDArray[np.int64]]:
+    """Yield batches of token ids, int64 (n, length), of some of the package's own titles.
+
+    Args:
+        tokenizer: the content of tokenizer.json, which is looked at when the first batch is asked for.
+        normaliser: the model's.
+    """
     keys = read_keys(OWN_TITLES, normaliser)
-    tokens = tokenizer.encode(keys[:: max(1, len(keys) // N_TITLES)])
+    tokens = TitleTokenizer(tokenizer).encode(keys[:: max(1, len(keys) // N_TITLES)])
     for rows in batches.of_equal_length(tokens.lengths, _TOKEN_BUDGET):
         yield tokens.rectangle(rows)
 

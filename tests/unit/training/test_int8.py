@@ -62,6 +62,7 @@ def run(model: onnx.ModelProto, ids: NDArray[np.int64]) -> NDArray[np.float32]:
 
 IDS = RANDOM.integers(0, 50, size=(16, 5))
 KNOWN = peaks.of_layer_norms(graph(), [IDS, IDS[:3, :2]])
+both_ways = pytest.mark.parametrize("known", [{}, KNOWN], ids=["by token", "by channel"])
 
 
 def test_peaks_are_the_largest_of_all_batches() -> None:
@@ -71,7 +72,7 @@ def test_peaks_are_the_largest_of_all_batches() -> None:
     assert peaks.of_layer_norms(graph(), []) == {}
 
 
-@pytest.mark.parametrize("known", [{}, KNOWN], ids=["by token", "by channel"])
+@both_ways
 @pytest.mark.parametrize("embeddings", [False, True])
 def test_the_answers_are_close_to_those_of_fp32(embeddings: bool, known: Known) -> None:  # noqa: FBT001
     expected = run(graph(), IDS)
@@ -79,7 +80,7 @@ def test_the_answers_are_close_to_those_of_fp32(embeddings: bool, known: Known) 
     assert np.abs(got - expected).max() < 0.03 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("known", [{}, KNOWN], ids=["by token", "by channel"])
+@both_ways
 def test_an_answer_does_not_depend_on_its_batch(known: Known) -> None:
     model = quantize(graph(), known, embeddings=True)
     together = run(model, IDS)
@@ -124,7 +125,7 @@ def test_what_is_larger_than_was_known_is_cut() -> None:
     assert 0.3 < np.abs(got).max() / np.abs(run(graph(), IDS)).max() < 1
 
 
-@pytest.mark.parametrize("known", [{}, KNOWN], ids=["by token", "by channel"])
+@both_ways
 def test_weights_are_stored_once_and_small(known: Known) -> None:
     model = quantize(graph(), known, embeddings=True)
     floats = [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
@@ -132,7 +133,7 @@ def test_weights_are_stored_once_and_small(known: Known) -> None:
     assert sum(node.op_type == "QuantizeLinear" for node in model.graph.node) == 1
 
 
-@pytest.mark.parametrize("known", [{}, KNOWN], ids=["by token", "by channel"])
+@both_ways
 def test_no_sum_of_two_products_overflows_16_bits(known: Known) -> None:
     model = quantize(graph(), known, embeddings=True)
     products = [t for t in model.graph.initializer if t.name in {"first_int8", "second_int8"}]
