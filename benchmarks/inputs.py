@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.titles import Normaliser
 
 ROOT = Path(__file__).parents[1]

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from jobbatch.labeller import Labeller
     from jobbatch.model import TitleModel
     from jobbatch.pipeline import label_file
-    from jobbatch.settings import LabelSettings
+    from jobbatch.settings.labelling import LabelSettings
 
 __version__ = "0.1.0"
 __all__ = ["LabelSettings", "Labeller", "TitleModel", "__version__", "label_file"]
 
 _HOMES = {
-    "LabelSettings": "jobbatch.settings",
+    "LabelSettings": "jobbatch.settings.labelling",
     "Labeller": "jobbatch.labeller",
     "TitleModel": "jobbatch.model",
     "label_file": "jobbatch.pipeline",

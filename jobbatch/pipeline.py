@@ -31,7 +31,7 @@ from jobbatch.runs import (
     exclusive,
     manifest_path,
 )
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables import formats, publish
 
 if TYPE_CHECKING:

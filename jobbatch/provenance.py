@@ -10,7 +10,7 @@ import jobbatch
 from jobbatch.errors import OutputError
 from jobbatch.model import TitleModel
 from jobbatch.runs import FileState, RunManifest, library_versions, manifest_path
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 
 _DECIDING_OPTIONS = (
     "title_column",

@@ -25,7 +25,7 @@ from jobbatch.labeller import CONTEXT, TITLE, Labeller, Progress
 from jobbatch.lookup import with_answers
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.runs import FileState, Labelled, bad_rows_path
-from jobbatch.settings import LabelSettings, size_in_bytes
+from jobbatch.settings.labelling import LabelSettings, size_in_bytes
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.asked_columns import context_columns
 from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table

@@ -11,7 +11,7 @@ import pytest
 
 from jobbatch.labeller import Labeller
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from tests import wordmodel
 from tests.reliability import FullRun
 

@@ -34,7 +34,7 @@ from jobbatch import batches
 from jobbatch.classifier import Classifier
 from jobbatch.devices import ONNX_FILE, PROVIDERS, onnx_runtime, usable_cores
 from jobbatch.model import CALLERS_PER_GPU, TOKEN_BUDGETS, OpenOptions, TitleModel
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.titles import Normaliser
 from jobbatch.tokenizer import TitleTokenizer, TokenIds
 from jobbatch.training.folder import versions

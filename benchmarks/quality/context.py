@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.titles import without_context
 from jobbatch.training import dataset, models, splits
 from jobbatch.training.dataset import Dataset

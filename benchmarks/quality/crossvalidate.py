@@ -37,7 +37,7 @@ from jobbatch.decisions import Decisions, Scaling
 from jobbatch.devices import ONNX_FILE
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.model import TitleModel
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import (
     classic,
     corrections,

@@ -81,7 +81,7 @@ def label(
     """
     options = given(locals())
     from jobbatch import config, console, pipeline
-    from jobbatch.settings import LabelSettings
+    from jobbatch.settings.labelling import LabelSettings
 
     settings = config.resolve(LabelSettings, options, "label")
     with console.progress("scoring new titles", quiet=quiet or json) as progress:
@@ -107,7 +107,7 @@ def predict(
     from jobbatch import config, console
     from jobbatch.labeller import Labeller
     from jobbatch.model import OpenOptions, TitleModel
-    from jobbatch.settings import PredictSettings
+    from jobbatch.settings.labelling import PredictSettings
     from jobbatch.weights import resolve_model
 
     settings = config.resolve(PredictSettings, options, "predict")
@@ -129,7 +129,7 @@ def cache(
     jobbatch cache --clear
     """
     from jobbatch import config, console, scores
-    from jobbatch.settings import CacheSettings
+    from jobbatch.settings.labelling import CacheSettings
 
     settings = config.resolve(CacheSettings, {"cache_dir": cache_dir}, "cache")
     folder = scores.cache_folder(settings.cache_dir)
@@ -210,7 +210,7 @@ def doctor(
     The exit code is that of the first problem, or 0.
     """
     from jobbatch import config, console, doctor
-    from jobbatch.settings import LabelSettings
+    from jobbatch.settings.labelling import LabelSettings
 
     # Input and output are the jobs' own; what matters here is what label would else have.
     unused = {"input": Path("-"), "output": Path("-")}

@@ -89,7 +89,7 @@ def train(
     """
     options = given(locals())
     from jobbatch import config, console, training
-    from jobbatch.settings import TrainSettings
+    from jobbatch.settings.teaching import TrainSettings
 
     training.require_extra()
     from jobbatch.training import train as training_run
@@ -125,7 +125,7 @@ def evaluate(
     """
     options = given(locals())
     from jobbatch import config, console, training
-    from jobbatch.settings import EvaluateSettings
+    from jobbatch.settings.teaching import EvaluateSettings
 
     training.require_extra()
     from jobbatch.training import evaluate as evaluation_run
@@ -159,7 +159,7 @@ def pretrain(
     """
     options = given(locals())
     from jobbatch import config, console, training
-    from jobbatch.settings import PretrainSettings
+    from jobbatch.settings.teaching import PretrainSettings
 
     training.require_extra()
     from jobbatch.training import pretraining
@@ -193,7 +193,7 @@ def audit(
     """
     options = given(locals())
     from jobbatch import config, console, training
-    from jobbatch.settings import AuditSettings
+    from jobbatch.settings.teaching import AuditSettings
 
     training.require_extra()
     from jobbatch.training import audit as auditing

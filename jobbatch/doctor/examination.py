@@ -14,7 +14,7 @@ from jobbatch.doctor.of_jobs import of_job
 from jobbatch.jobs import Job
 from jobbatch.jobs.calendar import on_calendar
 from jobbatch.scores import cache_folder
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 
 
 def examine(settings: LabelSettings, paths: Sequence[Path]) -> list[Check]:

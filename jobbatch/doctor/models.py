@@ -10,7 +10,8 @@ from jobbatch import devices
 from jobbatch.doctor.checks import Check, checked
 from jobbatch.jobs.job_file import Work
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.settings import EvaluateSettings, LabelSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import EvaluateSettings
 from jobbatch.weights import ModelFolder, resolve_model
 
 

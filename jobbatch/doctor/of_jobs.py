@@ -13,7 +13,8 @@ from jobbatch.errors import InputError, JobbatchError, LockedError, WriteError
 from jobbatch.jobs import Job, inputs, teaching
 from jobbatch.jobs.gates import Gates
 from jobbatch.runs import exclusive
-from jobbatch.settings import EvaluateSettings, ExportSettings, LabelSettings, TrainSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import EvaluateSettings, ExportSettings, TrainSettings
 
 
 def of_job(job: Job) -> Iterator[Check]:

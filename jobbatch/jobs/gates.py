@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from jobbatch.errors import GateError, ModelError, UsageError
 from jobbatch.jobs.history import JobRun
 from jobbatch.runs import RunManifest
-from jobbatch.settings import GateSettings, LabelSettings
+from jobbatch.settings.jobs import GateSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.weights import ModelFolder, resolve_model
 
 _REVIEW = "rows to review"

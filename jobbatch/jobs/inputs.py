@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobbatch.errors import EmptyInputError, InputError, UsageError
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables.formats import READABLE, WRITABLE
 
 

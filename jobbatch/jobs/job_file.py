@@ -15,15 +15,9 @@ from pathlib import Path
 
 from jobbatch.config import from_mapping, load_toml, with_environment
 from jobbatch.errors import UsageError
-from jobbatch.settings import (
-    EvaluateSettings,
-    ExportSettings,
-    GateSettings,
-    JobSettings,
-    LabelSettings,
-    ScheduleSettings,
-    TrainSettings,
-)
+from jobbatch.settings.jobs import GateSettings, JobSettings, ScheduleSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import EvaluateSettings, ExportSettings, TrainSettings
 
 Work = LabelSettings | TrainSettings | EvaluateSettings | ExportSettings
 """The settings of a command that a job can run."""

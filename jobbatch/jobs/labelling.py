@@ -18,7 +18,7 @@ from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
 from jobbatch.jobs.run_log import without_cells
 from jobbatch.pipeline import Check, LabelReport, label_file, require_whole
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables.publish import make_folder
 
 if TYPE_CHECKING:

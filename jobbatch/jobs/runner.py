@@ -17,7 +17,8 @@ from jobbatch.jobs.job_file import Job
 from jobbatch.jobs.run_log import without_cells
 from jobbatch.jobs.teaching import Told
 from jobbatch.runs import exclusive, library_versions
-from jobbatch.settings import EvaluateSettings, ExportSettings, LabelSettings, TrainSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import EvaluateSettings, ExportSettings, TrainSettings
 
 if TYPE_CHECKING:
     from jobbatch.labeller import Progress

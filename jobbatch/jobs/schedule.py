@@ -12,7 +12,8 @@ from pathlib import Path
 from jobbatch.errors import UsageError
 from jobbatch.jobs.calendar import on_calendar
 from jobbatch.jobs.job_file import Job, Work, find, load
-from jobbatch.settings import ExportSettings, LabelSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import ExportSettings
 from jobbatch.tables.publish import make_folder, publish_bytes
 
 _SERVICE = """\

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from jobbatch.jobs.history import JobRun, states
-from jobbatch.settings import EvaluateSettings, ExportSettings, TrainSettings
+from jobbatch.settings.teaching import EvaluateSettings, ExportSettings, TrainSettings
 from jobbatch.weights import MANIFEST, resolve_model
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobbatch.errors import OutputError, UsageError
 from jobbatch.runs import exclusive
-from jobbatch.settings import AuditSettings, LabelledTables, TrainSettings
+from jobbatch.settings.teaching import AuditSettings, LabelledTables, TrainSettings
 from jobbatch.tables import formats, publish
 from jobbatch.training import audit_workbook, dataset, labelled_table, suspicions
 from jobbatch.training.data_report import TableReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation
 from jobbatch.training.scorer import About

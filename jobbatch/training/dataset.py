@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.training import corrections, labelled_table
 from jobbatch.training.corrections import Corrections

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jobbatch.labels import LabelSet
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import classic, encoder, ensemble, fitting
 from jobbatch.training.encoder import Encoder, EncoderOptions
 from jobbatch.training.ensemble import Ensemble

@@ -10,7 +10,7 @@ from jobbatch.errors import UsageError
 from jobbatch.labeller import Labeller
 from jobbatch.labels import LabelSet
 from jobbatch.model import TitleModel
-from jobbatch.settings import EvaluateSettings
+from jobbatch.settings.teaching import EvaluateSettings
 from jobbatch.training import labelled_table, report
 from jobbatch.training.evaluation import Decided, Scored
 from jobbatch.training.labelled_table import LabelledTable

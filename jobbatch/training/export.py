@@ -24,7 +24,7 @@ from jobbatch import config
 from jobbatch.devices import ONNX_FILE
 from jobbatch.errors import UsageError
 from jobbatch.runs import exclusive
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.training import peaks
 from jobbatch.training.classic import MODEL_TYPE
 from jobbatch.training.folder import versions

@@ -14,7 +14,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from jobbatch.errors import UsageError
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import checkpoints
 from jobbatch.training.encoder import Encoder, round_for_storage
 from jobbatch.training.examples import Examples, Titles

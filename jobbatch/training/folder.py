@@ -12,7 +12,7 @@ import polars as pl
 
 import jobbatch
 from jobbatch.decisions import Decisions
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import card
 from jobbatch.training.dataset import Dataset
 from jobbatch.training.evaluation import Evaluation

@@ -22,7 +22,7 @@ from onnxruntime.transformers.fusion_options import FusionOptions
 from onnxruntime.transformers.optimizer import optimize_model
 from optimum.exporters.onnx import main_export
 
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.training import peaks
 from jobbatch.training.int8 import quantize
 

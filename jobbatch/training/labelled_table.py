@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from jobbatch.errors import UsageError
-from jobbatch.settings import LabelledTables
+from jobbatch.settings.teaching import LabelledTables
 from jobbatch.tables.asked_columns import context_columns
 from jobbatch.tables.source import Table, open_table
 from jobbatch.tables.title_column import find_title_column

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from jobbatch.decisions import Decisions, Scaling
 from jobbatch.errors import UsageError
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.tokenizer import TokenIds
 from jobbatch.training.checkpoints import Checkpoint
 from jobbatch.training.devices import choose_device, has_fast_bf16

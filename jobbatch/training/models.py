@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import classic, encoder, fitting
 from jobbatch.training.distillation import distil
 from jobbatch.training.encoder import EncoderOptions

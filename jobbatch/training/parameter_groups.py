@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 
 HEAD_RATE = 5.0
 """The head's learning rate as a multiple of the encoder's: it starts from nothing."""

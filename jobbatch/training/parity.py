@@ -16,7 +16,7 @@ from jobbatch.errors import ModelError, ParityError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel
 from jobbatch.scores import DECIMALS
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.training import encoder
 from jobbatch.training.evaluation import decide
 from jobbatch.training.examples import probabilities

@@ -21,7 +21,7 @@ from transformers import RobertaForMaskedLM
 from jobbatch.errors import UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.runs import exclusive
-from jobbatch.settings import PretrainSettings
+from jobbatch.settings.teaching import PretrainSettings
 from jobbatch.titles import Normaliser
 from jobbatch.tokenizer import TokenIds
 from jobbatch.training import encoder, labelled_table

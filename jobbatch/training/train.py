@@ -19,7 +19,7 @@ from jobbatch.decisions import Decisions
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.titles import without_context
 from jobbatch.training import (
     bases,

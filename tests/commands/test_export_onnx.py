@@ -21,7 +21,7 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training.export import export_onnx, load_recipe
 from jobbatch.training.train import train
 model = Path("model")

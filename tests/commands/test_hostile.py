@@ -15,7 +15,7 @@ import pytest
 
 from jobbatch.errors import JobbatchError
 from jobbatch.pipeline import label_file
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from tests import hostile
 from tests.commands.ran import Command, Files
 

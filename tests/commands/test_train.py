@@ -23,7 +23,7 @@ import sys
 import torch
 torch.set_num_threads(1)
 from jobbatch import config
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training.train import train
 options = dict(argument.split("=", 1) for argument in sys.argv[1:])
 settings = config.from_mapping(TrainSettings, options, where="test")

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from tests import tinymodel
 from tests.commands.ran import Command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobbatch import config, jobs
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "export").rglob("*.toml"))

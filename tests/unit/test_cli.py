@@ -12,7 +12,8 @@ import typer.main
 
 import jobbatch
 from jobbatch import cli, config, errors, jobs, pipeline, training
-from jobbatch.settings import AuditSettings, EvaluateSettings, LabelSettings, PredictSettings
+from jobbatch.settings.labelling import LabelSettings, PredictSettings
+from jobbatch.settings.teaching import AuditSettings, EvaluateSettings
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 Main = Callable[..., int]

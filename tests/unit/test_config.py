@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 
 from jobbatch.config import from_mapping, load_toml, resolve, with_environment
 from jobbatch.errors import UsageError
-from jobbatch.settings import (
-    ExportRecipe,
-    JobSettings,
-    LabelSettings,
-    PredictSettings,
-    PretrainSettings,
-    TrainSettings,
-    size_in_bytes,
-)
+from jobbatch.settings.jobs import JobSettings
+from jobbatch.settings.labelling import LabelSettings, PredictSettings, size_in_bytes
+from jobbatch.settings.teaching import ExportRecipe, PretrainSettings, TrainSettings
 
 FILES: dict[str, object] = {"input": "in.csv", "output": "out.csv"}
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from jobbatch.pipeline import label_file
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables.convert import Request, convert
 from jobbatch.tables.workbook import write_workbook
 

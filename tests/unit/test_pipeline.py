@@ -35,7 +35,7 @@ from jobbatch.labeller import Labeller
 from jobbatch.model import CHUNK_TITLES, OpenOptions, TitleModel
 from jobbatch.runs import exclusive, manifest_path
 from jobbatch.scores import ScoreStore
-from jobbatch.settings import LabelSettings
+from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables import publish, sink
 from tests import wordmodel
 

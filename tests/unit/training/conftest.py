@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jobbatch.settings import ExportRecipe, TrainSettings
+from jobbatch.settings.teaching import ExportRecipe, TrainSettings
 from tests import tinymodel
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from jobbatch.errors import LockedError, OutputError, UsageError
 from jobbatch.runs import exclusive
-from jobbatch.settings import AuditSettings, TrainSettings
+from jobbatch.settings.teaching import AuditSettings, TrainSettings
 from jobbatch.training import corrections, dataset, labelled_table
 from jobbatch.training.audit import AuditReport, audit
 from jobbatch.training.dataset import Dataset

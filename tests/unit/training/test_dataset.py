@@ -12,7 +12,7 @@ import pytest
 
 from jobbatch.errors import UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.titles import SEPARATOR
 from jobbatch.training import dataset
 from jobbatch.training.corrections import digest
@@ -160,7 +160,7 @@ def test_label_order_does_not_depend_on_the_process(tmp_path: Path) -> None:
     frame = pl.DataFrame({"title": [f"{c} shed" for c in "abcdef"], "label": list("fbdace")})
     frame.write_parquet(tmp_path / "data.parquet")
     code = (
-        "from pathlib import Path; from jobbatch.settings import TrainSettings as S;"
+        "from pathlib import Path; from jobbatch.settings.teaching import TrainSettings as S;"
         "from jobbatch.training import dataset as d;"
         "print(d.load(S(data=(Path('data.parquet'),), out=Path('o')), Path('.')).labels.names)"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobbatch.errors import UsageError
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.weights import ModelFolder
 from tests import tinymodel
 

@@ -15,7 +15,7 @@ from jobbatch import model as model_module
 from jobbatch.errors import ModelError, ParityError, UsageError
 from jobbatch.labels import LabelSet
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.settings import ExportRecipe
+from jobbatch.settings.teaching import ExportRecipe
 from jobbatch.training import encoder, export
 from jobbatch.training.examples import probabilities
 from jobbatch.training.export import ExportReport

@@ -11,7 +11,7 @@ import torch
 
 from jobbatch.errors import DeviceError, UsageError
 from jobbatch.labels import LabelSet
-from jobbatch.settings import TrainSettings
+from jobbatch.settings.teaching import TrainSettings
 from jobbatch.training import encoder, loop
 from jobbatch.training.encoder import Encoder
 from jobbatch.training.examples import Examples

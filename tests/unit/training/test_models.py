@@ -14,7 +14,7 @@ import pytest
 
 from jobbatch.errors import ModelError, UsageError
 from jobbatch.model import OpenOptions, TitleModel
-from jobbatch.settings import ExportRecipe, TrainSettings
+from jobbatch.settings.teaching import ExportRecipe, TrainSettings
 from jobbatch.weights import ModelFolder
 
 if TYPE_CHECKING:

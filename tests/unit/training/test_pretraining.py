@@ -10,7 +10,7 @@ import pytest
 
 from jobbatch.errors import LockedError, OutputError, TitleColumnError, UsageError
 from jobbatch.runs import exclusive
-from jobbatch.settings import PretrainSettings
+from jobbatch.settings.teaching import PretrainSettings
 from tests import tinymodel
 
 pytestmark = pytest.mark.train

@@ -17,7 +17,8 @@ from jobbatch.errors import LockedError, OutputError, UsageError
 from jobbatch.labels import JOB_LEVELS
 from jobbatch.pipeline import label_file
 from jobbatch.runs import exclusive
-from jobbatch.settings import ExportRecipe, LabelSettings, TrainSettings
+from jobbatch.settings.labelling import LabelSettings
+from jobbatch.settings.teaching import ExportRecipe, TrainSettings
 from jobbatch.training import dataset, train
 from jobbatch.training.evaluation import evaluate
 from jobbatch.training.export import export_onnx
