@@ -41,11 +41,11 @@ class Size:
 
 
 SIZES = (
-    Size(name="12x768", layers=12, width=768, seed_titles=32, peer_titles=256, own_titles=4_096),
-    Size(name="6x384", layers=6, width=384, seed_titles=128, peer_titles=1_024, own_titles=15_000),
+    Size(name="12x768", layers=12, width=768, seed_titles=32, peer_titles=256, own_titles=16_384),
+    Size(name="6x384", layers=6, width=384, seed_titles=128, peer_titles=1_024, own_titles=60_000),
 )
 SHIPPED = Size(
-    name="shipped", layers=3, width=384, seed_titles=256, peer_titles=2_048, own_titles=15_000
+    name="shipped", layers=3, width=384, seed_titles=256, peer_titles=2_048, own_titles=100_000
 )
 
 Way = Callable[[], float]
