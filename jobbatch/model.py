@@ -77,17 +77,19 @@ class TitleModel:
         self.labels = self._labels()
         self.normaliser = folder.manifest.normaliser
         self.fingerprint = folder.fingerprint(graph)
-        self.decisions = Decisions.from_json(folder.read("decisions.json"))
-        self._tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
-        self._check_configuration(folder.read("config.json"))
         usual = usable_cores() if choice.device == "cpu" else CALLERS_PER_GPU * len(choice.ordinals)
         self._threads = options.threads or usual
-        self._classifier = Classifier(
-            folder.read(graph), choice.device, choice.ordinals, self._threads
-        )
         self._token_budgets = TOKEN_BUDGETS[choice.device]
+        with ThreadPoolExecutor(1) as beside:
+            # ONNX Runtime optimises the graph meanwhile, the longest part of opening a model.
+            opened = beside.submit(self._opened, graph)
+            self.decisions = Decisions.from_json(folder.read("decisions.json"))
+            self._tokenizer = TitleTokenizer(folder.read("tokenizer.json"))
+            self._check_configuration(folder.read("config.json"))
+            canaries = self._keys_of_canaries()
+            self._classifier = opened.result()
         self._check_head()
-        self._check_canaries()
+        self._check_canaries(canaries)
 
     def check_reads(self, context: Sequence[str]) -> None:
         """Check that the model was taught to read context, if columns of it are named.
@@ -185,6 +187,10 @@ class TitleModel:
         except UsageError as error:
             raise ModelError(f"{self.folder.path}: manifest.json: {error}") from error
 
+    def _opened(self, graph: str) -> Classifier:
+        content = self.folder.read(graph)
+        return Classifier(content, self.device.device, self.device.ordinals, self._threads)
+
     def _check_configuration(self, content: bytes) -> None:
         try:
             fields = json.loads(content)
@@ -222,10 +228,13 @@ class TitleModel:
                 f"labels {list(self.labels.names)}"
             )
 
-    def _check_canaries(self) -> None:
+    def _keys_of_canaries(self) -> list[str]:
+        titles = [canary.title for canary in self.folder.manifest.canaries]
+        frame = pl.DataFrame({"title": titles}, schema={"title": pl.String})
+        return frame.select(self.normaliser.key("title")).to_series().to_list()
+
+    def _check_canaries(self, keys: list[str]) -> None:
         canaries = self.folder.manifest.canaries
-        titles = pl.DataFrame({"title": [c.title for c in canaries]}, schema={"title": pl.String})
-        keys = titles.select(self.normaliser.key("title")).to_series().to_list()
         got = self.score(keys)["probabilities"].to_numpy()
         if any(len(c.probabilities) != len(self.labels) for c in canaries):
             raise ModelError(
