@@ -10,6 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
+from tests import workbooks
+
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -132,6 +134,9 @@ def table(ending: str, rows: int = 120) -> bytes:
         cells = [("title", "n"), *frame.select("title", "n").iter_rows()]
         lines = ("".join(_ODS_CELL.format("", cell or "") for cell in row) for row in cells)
         _ods(made, "".join(f"<table:table-row>{line}</table:table-row>" for line in lines))
+    elif ending in workbooks.WRITERS:
+        plain = frame.drop("tags")
+        return workbooks.WRITERS[ending]({"S": [plain.columns, *plain.iter_rows()]})
     else:
         frame.drop("tags").write_excel(made)
     return made.getvalue()

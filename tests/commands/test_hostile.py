@@ -21,8 +21,8 @@ from tests.commands.ran import Command, Files
 
 OUT = "out.parquet"
 SECRET = "a line that nobody may see"  # noqa: S105 - no password
-PLAIN = (".parquet", ".arrow", ".jsonl", ".csv", ".tsv")
-ZIPPED = (".xlsx", ".xlsm", ".ods")
+PLAIN = (".parquet", ".arrow", ".jsonl", ".csv", ".tsv", ".xls")
+ZIPPED = (".xlsx", ".xlsm", ".xlsb", ".ods")
 CASES = int(os.environ.get("JOBBATCH_FUZZ_CASES", "12"))
 """Damaged files a format; `JOBBATCH_FUZZ_CASES=5000` looks for longer."""
 

@@ -15,8 +15,8 @@ from openpyxl.workbook import Workbook
 from jobbatch import child
 from jobbatch.errors import InputError, TitleColumnError, WriteError
 from jobbatch.tables.convert import Request, Sheet, convert
-
-Row = Sequence[object]
+from tests import workbooks
+from tests.workbooks import Row
 
 
 def book(*sheets: Sequence[Row]) -> Workbook:
@@ -240,6 +240,24 @@ class TestOtherFormats:
             )
         convert(Request(source=str(source), target=str(target), sheet=None, title_column=None))
         assert pl.read_ipc(target).rows() == [("007", "nurse"), ("8", None)]
+
+    @pytest.mark.parametrize("ending", workbooks.WRITERS)
+    def test_the_older_formats_of_excel_are_read(self, tmp_path: Path, ending: str) -> None:
+        moment = dt.datetime(2020, 1, 2, 3, 4, 5)  # noqa: DTZ001 - cells have no zone
+        people = [
+            ["code", "Job Title", "since", "share", "active"],
+            ["007", "Dir. of Kites", moment, 1.5, True],
+            ["n/a", None, None, None, None],
+            ["8", "<Owner> & Ö", moment, 2.25, False],
+        ]
+        source, target = tmp_path / f"book{ending}", tmp_path / "sheet.arrow"
+        sheets = {"secret": [["Job Title"], ["nurse"]], "People": people}
+        source.write_bytes(workbooks.WRITERS[ending](sheets, hidden="secret"))
+        found = convert(
+            Request(source=str(source), target=str(target), sheet=None, title_column=None)
+        )
+        assert (found.name, found.headers) == ("People", people[0])
+        assert pl.read_ipc(target).rows() == [tuple(row) for row in people[1:]]
 
     @pytest.mark.parametrize("ending", [".xls", ".xlsb", ".ods"])
     def test_a_workbook_under_another_format_s_name_is_an_input_error(
