@@ -1,15 +1,23 @@
-"""Looks up each row's answer: by position, not by a join."""
+"""Looks up each row's answer: by the position of its text's hash, not by a join."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars import selectors as cs
 
-_KEY = "__key"
+from jobbatch.errors import InputError
+
+_HASH = "__hash"
 _KIND = "__kind"
 _FOUND = "__found"
+_SEEDS = 16
+"""How many hash functions are tried before a table's texts are given up."""
+_SPARE_BITS = 1
+"""A bucket then holds less than half a hash on average."""
 
 
 def with_answers(
@@ -28,17 +36,22 @@ def with_answers(
         prefix: before the names of the answers' columns in the output.
         added: those names.
 
-    Each row finds its answer by the position of its key among an enumeration's categories, and
-    what few answers have in common by a second position: that takes a third of the time of a join
-    which keeps the order, and as little memory.
+    Each row finds its answer by the position of its texts' hash, and what few answers have in common
+    by a second position: that takes a fourth of the time of a join which keeps the order, and less
+    memory. No two answers have the same hash, so a row whose texts occur among them finds its own.
+
+    Raises:
+        InputError: if there are texts that no hash function tells apart.
     """
+    seed = _seed(answers, texts)
     keyed = answers.select(
-        _row_key([pl.col(name) for name in texts]).alias(_KEY),
+        _hash([pl.col(name) for name in texts], seed).alias(_HASH),
         *(pl.col(name.removeprefix(prefix)).alias(name) for name in added),
-    ).sort(pl.col(_KEY).is_null(), maintain_order=True)
-    keys = keyed[_KEY].drop_nulls()
-    # Blank cells are titles too, so that they get their reason for review.
-    position = _row_key(list(texts.values())).cast(pl.Enum(keys)).to_physical().fill_null(len(keys))
+    ).sort(_HASH)
+    find = _finder(keyed[_HASH].to_numpy())
+    position = _hash(list(texts.values()), seed).map_batches(
+        find, return_dtype=pl.UInt32, is_elementwise=True
+    )
     alike = cs.by_name(*added) - cs.numeric()
     kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(_KIND)
     on = kinds.columns[1:]
@@ -57,9 +70,47 @@ def _gathered(frame: pl.LazyFrame, rows: pl.DataFrame, position: pl.Expr) -> pl.
     )
 
 
-def _row_key(texts: Sequence[pl.Expr]) -> pl.Expr:
-    """Return a text that tells apart what `texts` tell apart; null where there is one, and it is."""
+def _hash(texts: Sequence[pl.Expr], seed: int) -> pl.Expr:
     if len(texts) == 1:
-        return texts[0]
+        return texts[0].hash(seed)
     sized = [pl.format("{}:{}", text.str.len_bytes(), text) for text in texts]
-    return pl.concat_str(cell.fill_null("") for cell in sized)
+    return pl.concat_str(cell.fill_null("-") for cell in sized).hash(seed)
+
+
+def _seed(answers: pl.DataFrame, names: Mapping[str, object]) -> int:
+    """Return a seed with which all answers' texts have hashes of their own."""
+    texts = [pl.col(name) for name in names]
+    for seed in range(_SEEDS):
+        if answers.select(_hash(texts, seed)).to_series().is_unique().all():
+            return seed
+    raise InputError("the table has titles made to have the same hash: take them out")
+
+
+def _finder(hashes: NDArray[np.uint64]) -> Callable[[pl.Series], pl.Series]:
+    """Return a function that turns hashes into their positions, UInt32, among `hashes`.
+
+    Args:
+        hashes: uint64 (n,), sorted, no two the same.
+
+    They are evenly spread, so their first bits lead to within a step or two of the position. Working on
+    arrays, the processor fetches many entries at a time, where one hash table's lookup after the other
+    would wait for each.
+    """
+    bits = max(1, len(hashes)).bit_length() + _SPARE_BITS
+    shift = np.uint64(64 - bits)
+    starts = np.arange(1 << bits, dtype=np.uint64) << shift
+    first = np.searchsorted(hashes, starts).astype(np.uint32)
+    fenced = np.append(hashes, np.uint64(0))  # a place behind the last, for what is not there
+
+    def find(asked: pl.Series) -> pl.Series:
+        wanted = asked.to_numpy()
+        position = first[wanted >> shift]
+        astray = np.flatnonzero(fenced[position] != wanted)
+        while astray.size:
+            position[astray] += 1
+            if position[astray].max() >= len(hashes):
+                raise pl.exceptions.ComputeError("a text is not among those that were counted")
+            astray = astray[fenced[position[astray]] != wanted[astray]]
+        return pl.Series(position)
+
+    return find
