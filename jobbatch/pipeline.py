@@ -101,6 +101,38 @@ def label_file(
     )
 
 
+def labelled_before(
+    settings: LabelSettings, model: dict[str, str], device_reason: str
+) -> LabelReport | None:
+    """Return the report of a table that has been labelled already, untouched since; else none.
+
+    `label_file` finds the same, but in a process that opens the model once more.
+
+    Args:
+        settings: what is asked.
+        model: what identifies the answers of the model, `provenance.of_model`.
+        device_reason: why it runs where it does.
+
+    Raises:
+        JobbatchError: if the table cannot be read, or another output may not be replaced.
+    """
+    from jobbatch import provenance  # noqa: PLC0415 - loads Polars
+
+    started = time.monotonic()
+    if not settings.output.exists():
+        return None  # without reading the table, which may be large
+    earlier = provenance.finished_before(settings, FileState.of(settings.input), model)
+    if earlier is None:
+        return None
+    return LabelReport(
+        manifest=earlier,
+        device_reason=device_reason,
+        up_to_date=True,
+        new_titles=0,
+        seconds=time.monotonic() - started,
+    )
+
+
 def require_whole(report: LabelReport) -> None:
     """Check that every line of the table was labelled.
 

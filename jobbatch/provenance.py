@@ -25,9 +25,14 @@ _DECIDING_OPTIONS = (
 
 
 def finished_before(
-    settings: LabelSettings, source: FileState, model: TitleModel
+    settings: LabelSettings, source: FileState, model: dict[str, str]
 ) -> RunManifest | None:
     """Return the manifest of an output that the same run made already, untouched since.
+
+    Args:
+        settings: what is asked.
+        source: the table.
+        model: what identifies the answers of the model, `of_model`.
 
     Raises:
         OutputError: if there is another output, which may not be replaced.
@@ -38,7 +43,7 @@ def finished_before(
     if (
         earlier is not None
         and earlier.input.sha256 == source.sha256
-        and earlier.model == of_model(model)
+        and earlier.model == model
         and earlier.options == _options(settings)
         and earlier.output.sha256 == FileState.of(settings.output).sha256
     ):

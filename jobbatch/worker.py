@@ -65,7 +65,8 @@ def label_table(
     labeller = Labeller(TitleModel(resolve_model(settings.model), options), settings.cache_dir)
     labeller.model.check_reads(settings.context)
     source = FileState.of(settings.input)
-    earlier = provenance.finished_before(settings, source, labeller.model)
+    made_by = provenance.of_model(labeller.model)
+    earlier = provenance.finished_before(settings, source, made_by)
     manifest = earlier
     if manifest is None:
         table = open_table(

@@ -161,7 +161,7 @@ def damaged(content: bytes, seed: int) -> bytes:
     chance = random.Random(seed)  # noqa: S311 - the same damage on every run
     changed = bytearray(content[:-4])
     for _ in range(chance.choice([1, 1, 2, 5, 20])):
-        place = chance.randrange(len(changed) - 30)
+        place = chance.randrange(max(1, len(changed) - 30))
         if chance.random() < 0.8:
             changed[place] = chance.randrange(256)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobbatch.errors import (
@@ -17,7 +18,7 @@ from jobbatch.errors import (
 from jobbatch.jobs import inputs
 from jobbatch.jobs.history import FileRun, JobRun, states
 from jobbatch.jobs.run_log import without_cells
-from jobbatch.pipeline import Check, LabelReport, label_file, require_whole
+from jobbatch.pipeline import Check, LabelReport, label_file, labelled_before, require_whole
 from jobbatch.settings.labelling import LabelSettings
 from jobbatch.tables.publish import make_folder
 
@@ -51,10 +52,11 @@ def label(
         return
     tables = inputs.each(settings)
     make_folder(settings.output)
+    model = _opened(settings) if any(table.output.exists() for table in tables) else None
     failed: dict[str, str] = {}
     for table in tables:
         try:
-            _label_one(table, found, progress, check)
+            _label_one(table, found, progress, check, model)
         except _CONCERNS_ALL:
             raise
         except JobbatchError as error:
@@ -66,14 +68,36 @@ def label(
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """What tells which outputs a model has made."""
+
+    identity: dict[str, str]
+    device_reason: str
+
+
+def _opened(settings: LabelSettings) -> _Model:
+    from jobbatch import provenance  # noqa: PLC0415 - loads Polars and ONNX Runtime
+    from jobbatch.model import OpenOptions, TitleModel  # noqa: PLC0415
+    from jobbatch.weights import resolve_model  # noqa: PLC0415
+
+    model = TitleModel(resolve_model(settings.model), OpenOptions(device=settings.device))
+    return _Model(identity=provenance.of_model(model), device_reason=model.device.reason)
+
+
 def _label_one(
-    settings: LabelSettings, found: JobRun, progress: Progress | None, check: Check | None
+    settings: LabelSettings,
+    found: JobRun,
+    progress: Progress | None,
+    check: Check | None,
+    model: _Model | None = None,
 ) -> None:
     started = time.monotonic()
     file = FileRun(input=str(settings.input))
     found.files.append(file)
     try:
-        report = label_file(settings, progress, check)
+        before = model and labelled_before(settings, model.identity, model.device_reason)
+        report = before or label_file(settings, progress, check)
     except JobbatchError as error:
         file.error = without_cells(error)
         found.inputs += states([settings.input])

@@ -313,6 +313,15 @@ def outcomes(job: Path) -> dict[str, str]:
     }
 
 
+def test_what_is_labelled_already_starts_no_process(
+    command: Command, inbox_job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("run", inbox_job).code == 0
+    monkeypatch.delattr("jobbatch.child.run")
+    assert command("run", inbox_job).code == 0
+    assert outcomes(inbox_job) == {f"{name}.csv": "up to date" for name in "abc"}
+
+
 def test_of_a_folder_only_what_is_new_or_changed_is_labelled(
     command: Command, inbox_job: Path, inbox: Path, tmp_path: Path
 ) -> None:
