@@ -149,7 +149,8 @@ def damaged_inside(archive: bytes, seed: int) -> bytes:
         parts = old.namelist()
         # What is read is the sheet, mostly.
         sheets = [name for name in parts if "sheet" in name or name == "content.xml"]
-        chosen = random.Random(seed).choice([*parts, *sheets * 3])  # noqa: S311
+        large = [name for name in (*parts, *sheets * 3) if old.getinfo(name).file_size > 64]
+        chosen = random.Random(seed).choice(large)  # noqa: S311
         for name in parts:
             content = old.read(name)
             new.writestr(name, damaged(content, seed) if name == chosen else content)
@@ -161,7 +162,7 @@ def damaged(content: bytes, seed: int) -> bytes:
     chance = random.Random(seed)  # noqa: S311 - the same damage on every run
     changed = bytearray(content[:-4])
     for _ in range(chance.choice([1, 1, 2, 5, 20])):
-        place = chance.randrange(max(1, len(changed) - 30))
+        place = chance.randrange(len(changed) - 30)
         if chance.random() < 0.8:
             changed[place] = chance.randrange(256)
         else:
