@@ -52,6 +52,16 @@ def test_text_that_could_run_is_left_as_read_and_counted_or_made_safe(command: C
 
 
 @pytest.mark.fault(26)
+def test_a_line_without_end_is_labelled_and_marked(command: Command) -> None:
+    endless = "nurse " * (2**26 // 6)
+    Path("people.csv").write_text(f"id,Job Title\n1,director\n2,{endless}\n3,manager\n")
+    assert command("label", "people.csv", "out.parquet", "--quiet").code == 0
+    written = pl.read_parquet("out.parquet")
+    assert written["review_reason"].to_list()[1] == "truncated"
+    assert written["Job Title"].to_list() == ["director", endless, "manager"]
+
+
+@pytest.mark.fault(26)
 class TestBadRows:
     def test_a_line_with_too_many_fields_is_refused_by_its_number(
         self, command: Command, files: Files
