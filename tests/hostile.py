@@ -73,6 +73,11 @@ def sparse_corner(path: Path) -> Path:
     return workbook(path, [HEADER, far])
 
 
+def sparse_middle(path: Path) -> Path:
+    """Write an .xlsx of two cells that would fill 7 GiB with what lies between them."""
+    return workbook(path, [HEADER, '<row r="1048576"><c r="HR1048576"><v>1</v></c></row>'])
+
+
 def _ods(path: Path | io.BytesIO, rows: str) -> None:
     """Write an .ods with one sheet of these rows."""
     names = "".join(

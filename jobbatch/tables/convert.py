@@ -33,6 +33,11 @@ from jobbatch.tables.sheet_choice import choose_sheet
 from jobbatch.tables.sheet_xml import Preview, Rows
 
 MEMORY_LIMIT_BYTES = 12 * 2**30
+_MEMORY_OF_ANY = 3 * 2**30
+"""What the smallest file may take; half of it are libraries' addresses that hold no memory."""
+_MEMORY_PER_BYTE = 500
+"""What each byte of a file may take besides. A small file that needs more has cells far apart, or says so:
+the parser fills the space between them, which takes it an hour before the memory is out."""
 _ZIPPED = (".xlsx", ".xlsm")
 _NO_DAY = dt.date(1899, 12, 31)
 """The day before a spreadsheet's first: what a time of day gets from the parser."""
@@ -260,19 +265,25 @@ def _plain(column: pl.Series) -> pl.Series:
     return column
 
 
-def _limit_memory() -> None:
+def _limit_memory(source: Path) -> None:
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - does not exist on Windows
 
+        size = source.stat().st_size if source.exists() else 0
+        wanted = min(MEMORY_LIMIT_BYTES, _MEMORY_OF_ANY + _MEMORY_PER_BYTE * size)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = MEMORY_LIMIT_BYTES if hard == resource.RLIM_INFINITY else hard
-        resource.setrlimit(resource.RLIMIT_AS, (min(MEMORY_LIMIT_BYTES, limit), hard))
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _answer(request: child.Message, _: object) -> child.Message:
+    _limit_memory(Path(request["source"]))
+    return asdict(convert(Request(**request)))
 
 
 def main() -> None:
     """Answer the request of standard input."""
-    _limit_memory()
-    child.serve(lambda request, _: asdict(convert(Request(**request))))
+    child.serve(_answer)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from jobbatch.tables.delimited import Delimited, open_text, plainly_named
 from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 3_600.0
+_PATIENCE_SECONDS = 300.0
+_SLOWEST_BYTES_PER_SECOND = 10_000
+"""A small spreadsheet that takes longer is damaged: its cells are said to be in millions of columns."""
 POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What reading a damaged file may raise; a panic of its Rust code is no `Exception`."""
 _BLOCK = 1 << 20
@@ -148,8 +151,12 @@ def _open_spreadsheet(
         max_unzipped=handling.max_unzipped,
         password_file=password,
     )
+    patience = _PATIENCE_SECONDS + path.stat().st_size / _SLOWEST_BYTES_PER_SECOND
     answer = child.run(
-        "jobbatch.tables.convert", asdict(request), about=path, silence=READ_TIMEOUT_SECONDS
+        "jobbatch.tables.convert",
+        asdict(request),
+        about=path,
+        silence=min(patience, READ_TIMEOUT_SECONDS),
     )
     found = Sheet(**answer)
     return Table(

@@ -54,6 +54,7 @@ def large(path: Path) -> None:
 
 HARMS = {
     "cells as far apart as can be": (13, Harm("a.xlsx", 40, "memory", hostile.sparse_corner)),
+    "cells far apart": (13, Harm("a.xlsx", 40, "memory", hostile.sparse_middle)),
     "a bomb": (14, Harm("a.xlsx", 40, "as bombs do", hostile.bomb)),
     "more than may be unzipped": (
         14,

@@ -28,6 +28,7 @@ from jobbatch.errors import (
 from jobbatch.tables import sink
 from jobbatch.tables.formats import BAD_LINES, WRITABLE
 from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table
+from tests import hostile
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
@@ -394,6 +395,16 @@ class TestJsonLines:
     def test_a_column_of_numbers_and_texts_is_text(self, opened) -> None:
         content = '{"id": 7}\n' * 200 + '{"id": "007"}\n'
         assert rows(opened("a.ndjson", content))[-2:] == [("7",), ("007",)]
+
+
+@pytest.mark.fault(18)
+def test_a_small_workbook_is_not_waited_for_as_long_as_a_large_one(
+    opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobbatch.tables.source._PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("jobbatch.tables.source._SLOWEST_BYTES_PER_SECOND", 1e9)
+    with pytest.raises(ResourceError, match=r"a\.xlsx was not read within"):
+        opened("a.xlsx", hostile.table(".xlsx"))
 
 
 class TestSpreadsheets:
