@@ -7,6 +7,7 @@ memory.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 import zipfile
 import zlib
@@ -35,6 +36,8 @@ from jobbatch.tables.sheet_xml import Preview, Rows
 MEMORY_LIMIT_BYTES = 12 * 2**30
 _MEMORY_OF_ANY = 3 * 2**30
 """What the smallest file may take; half of it are libraries' addresses that hold no memory."""
+_MEMORY_PER_CORE = 128 * 2**20
+"""Addresses that the threads of a core take, though they hold little."""
 _MEMORY_PER_BYTE = 500
 """What each byte of a file may take besides. A small file that needs more has cells far apart, or says so:
 the parser fills the space between them, which takes it an hour before the memory is out."""
@@ -270,7 +273,8 @@ def _limit_memory(source: Path) -> None:
         import resource  # noqa: PLC0415 - does not exist on Windows
 
         size = source.stat().st_size if source.exists() else 0
-        wanted = min(MEMORY_LIMIT_BYTES, _MEMORY_OF_ANY + _MEMORY_PER_BYTE * size)
+        least = _MEMORY_OF_ANY + _MEMORY_PER_CORE * (os.cpu_count() or 1)
+        wanted = min(MEMORY_LIMIT_BYTES, least + _MEMORY_PER_BYTE * size)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
