@@ -1,7 +1,7 @@
 """From raw probabilities to labels: calibration, thresholds, confidence and the review flag.
 
-Decided in arrays, some blocks of rows at a time: a million titles take a quarter of a second on two. Calibration is
-Platt scaling (Platt 1999, with his smoothed targets).
+Decided in arrays, some blocks of rows at a time: two cores take a quarter of a second for a million
+titles. Calibration is Platt scaling (Platt 1999, with his smoothed targets).
 """
 
 from __future__ import annotations
