@@ -78,6 +78,7 @@ def run(
     *,
     about: Path,
     silence: float,
+    hint: str,
     news: Callable[[Message], None] | None = None,
 ) -> Message:
     """Return the answer of `python -m module` to a request.
@@ -89,6 +90,7 @@ def run(
         request: what it is asked.
         about: the file that it reads, for messages.
         silence: seconds without a word after which it is ended, as long as it is `STILL_READING`.
+        hint: what may help then, for the message.
         news: told what it says on the way.
 
     Raises:
@@ -111,7 +113,9 @@ def run(
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         limit: float | None = min(silence, threading.TIMEOUT_MAX)
-        while line := _next(said, limit, f"{about} was not read within {silence:g} seconds"):
+        while line := _next(
+            said, limit, f"{about} was not read within {silence:.4g} seconds: {hint}"
+        ):
             message = json.loads(line)
             if "answer" in message:
                 return dict(message["answer"])
@@ -192,9 +196,7 @@ def _next(said: SimpleQueue[bytes], limit: float | None, too_late: str) -> bytes
     try:
         return said.get(timeout=limit)
     except Empty:
-        raise ResourceError(
-            f"{too_late}: is its disk in reach? Give it longer with --read-timeout"
-        ) from None
+        raise ResourceError(too_late) from None
 
 
 def _error(failed: Message, about: Path) -> Exception:

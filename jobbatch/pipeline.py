@@ -178,6 +178,7 @@ def _in_child(
         request,
         about=settings.input,
         silence=settings.read_timeout,
+        hint="is its disk in reach? Give it longer with --read-timeout",
         news=news,
     )
     return Labelled.of(answer)

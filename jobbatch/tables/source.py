@@ -157,6 +157,7 @@ def _open_spreadsheet(
         asdict(request),
         about=path,
         silence=min(patience, READ_TIMEOUT_SECONDS),
+        hint="is its disk in reach? Otherwise it is damaged or hostile: save it again, or as .csv",
     )
     found = Sheet(**answer)
     return Table(

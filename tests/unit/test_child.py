@@ -28,7 +28,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     def ask(lines: str, *, silence: float = 60, **options: Callable[..., None]) -> child.Message:
         _reader(tmp_path, lines)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        return child.run("reader", {"n": 3}, about=FILE, silence=silence, **options)
+        return child.run("reader", {"n": 3}, about=FILE, silence=silence, hint="wait", **options)
 
     return ask
 
@@ -128,7 +128,7 @@ def test_a_limit_of_memory_is_a_resource_error(asked: Asked) -> None:
 
 @pytest.mark.fault(18)
 def test_silence_while_reading_is_ended(asked: Asked) -> None:
-    with pytest.raises(ResourceError, match=r"not read within 0\.5 seconds.*--read-timeout"):
+    with pytest.raises(ResourceError, match=r"not read within 0\.5 seconds: wait"):
         asked("time.sleep(600)", silence=0.5)
 
 
@@ -154,7 +154,7 @@ def test_a_process_whose_parent_is_gone_ends(tmp_path: Path, way: str) -> None:
     reader.write_text(reader.read_text().replace("child.serve", f"{prevent}child.serve"))
     code = (
         "import pathlib; from jobbatch import child\n"
-        "child.run('reader', {}, about=pathlib.Path('a'), silence=60,"
+        "child.run('reader', {}, about=pathlib.Path('a'), silence=60, hint='',"
         " news=lambda m: print(m['pid'], flush=True))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

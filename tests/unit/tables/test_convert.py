@@ -276,7 +276,7 @@ class TestTheProcess:
     def run(self, tmp_path: Path, source: Path, **fields: object) -> dict[str, object]:
         request = {"source": str(source), "target": str(tmp_path / "out.arrow")}
         request |= {"sheet": None, "title_column": None} | fields
-        return child.run("jobbatch.tables.convert", request, about=source, silence=60)
+        return child.run("jobbatch.tables.convert", request, about=source, silence=60, hint="")
 
     def test_it_answers_with_what_it_found(self, tmp_path: Path) -> None:
         source = tmp_path / "bücher.xlsx"
