@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 
 from jobbatch import child
-from jobbatch.errors import InputError, PasswordError, WriteError
-from jobbatch.tables import formats, protected
+from jobbatch.errors import InputError, WriteError
+from jobbatch.tables import formats
 from jobbatch.tables.archive import MAX_UNZIPPED
 from jobbatch.tables.convert import Request, Sheet
 from jobbatch.tables.delimited import Delimited, open_text, plainly_named
@@ -29,7 +29,6 @@ POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _BLOCK = 1 << 20
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = b"PK\x03\x04"
-_PROTECTED = "EncryptedPackage".encode("utf-16-le")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +138,7 @@ def _open_spreadsheet(
     title_column: str | None,
     handling: Handling,
 ) -> Table:
-    _check_signature(path, handling.password_file)
+    _check_signature(path)
     target = workspace / "sheet.arrow"
     source = str(plainly_named(path, workspace))
     password = None if handling.password_file is None else str(handling.password_file)
@@ -168,7 +167,7 @@ def _open_spreadsheet(
     )
 
 
-def _check_signature(path: Path, password_file: Path | None) -> None:
+def _check_signature(path: Path) -> None:
     try:
         with path.open("rb") as file:
             start = file.read(_BLOCK)
@@ -176,12 +175,6 @@ def _check_signature(path: Path, password_file: Path | None) -> None:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
         raise InputError(f"{path} is empty")
-    if start.startswith(_OLE) and path.suffix.lower() != ".xls":
-        if _PROTECTED in start:
-            if password_file is not None:
-                return
-            raise PasswordError(protected.needed(path))
-        raise InputError(f"{path} is an old .xls workbook, or protected: rename or save it again")
     if not start.startswith((_OLE, _ZIP)):
         looks = "CSV" if b"\0" not in start and any(s in start for s in b",;\t") else "other data"
         raise InputError(f"{path} is not a spreadsheet (looks like {looks})")

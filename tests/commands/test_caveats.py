@@ -8,8 +8,8 @@ from pathlib import Path
 import openpyxl
 import polars as pl
 import pytest
-from msoffcrypto.format.ooxml import OOXMLFile
 
+from tests import hostile, workbooks
 from tests.commands.ran import Command, Files
 
 RAGGED = "id,Job Title\n1,nurse\n2,nurse,night\n3,owner\n"
@@ -94,9 +94,8 @@ class TestBadRows:
 def test_a_workbook_with_a_password_is_opened_with_its_file(
     command: Command, tmp_path: Path
 ) -> None:
-    pl.DataFrame({"Job Title": ["nurse"]}).write_excel("plain.xlsx")
-    with Path("plain.xlsx").open("rb") as plain, Path("people.xlsx").open("wb") as target:
-        OOXMLFile(plain).encrypt("open", target)
+    plain = hostile.table(".xlsx", rows=1)
+    Path("people.xlsx").write_bytes(workbooks.protected_xlsx(plain, "open"))
     Path("password").write_text("open\n")
     Path("wrong").write_text("opens\n")
     ran = command("label", "people.xlsx", "out.parquet")

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests import wordmodel
+from tests import hostile, wordmodel, workbooks
 from tests.commands.ran import Command, Files
 
 OUT = "out.csv"
@@ -67,9 +67,9 @@ def a_settings_file(text: str) -> Callable[[], object]:
     return lambda: Path("jobbatch.toml").write_text(text)
 
 
-def protected_workbook() -> bytes:
-    name = "EncryptedPackage".encode("utf-16-le")
-    return bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 504 + name + b"\0" * 488
+def a_protected_workbook() -> None:
+    content = workbooks.protected_xlsx(hostile.table(".xlsx", rows=1), "open")
+    Path("people.xlsx").write_bytes(content)
 
 
 MISTAKES = {
@@ -135,7 +135,7 @@ MISTAKES = {
         10, "people.csv cannot be read", prepare=table("id,title\n1,nurse\n2,nurse,3\n")
     ),
     "a workbook with a password": Mistake(
-        12, "protected by a password", ("people.xlsx", OUT), raw("people.xlsx", protected_workbook())
+        12, "protected by a password", ("people.xlsx", OUT), a_protected_workbook
     ),
     "no title column": Mistake(13, "'a' (0.00), 'b' (0.00)", prepare=table("a,b\n1,2\n")),
     "two title columns": Mistake(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -104,6 +105,32 @@ def test_too_little_memory_is_told_as_such(
     assert (ran.code, ran.err.count("\n")) == (40, 1), ran.err
     assert "people.csv: the memory at hand is too little" in ran.err
     assert files() == before
+
+
+@pytest.mark.fault(38)
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of a peak is Linux's")
+def test_memory_does_not_grow_with_the_rows(environment: Mapping[str, str]) -> None:
+    peaks = []
+    for n_rows in (1_000_000, 5_000_000):
+        number = pl.int_range(n_rows)
+        title, note = (pl.format(s, number % 100) for s in ("nurse {}", f"{'x' * 95} {{}}"))
+        rows = pl.select(number.alias("id"), title.alias("title"), note.alias("note"))
+        rows.write_parquet("people.parquet")
+        code = (
+            "import resource, subprocess, sys\n"
+            "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+        )
+        label = ["-m", "jobbatch", "label", "people.parquet", OUT, "--overwrite"]
+        ran = subprocess.run(
+            [sys.executable, "-c", code, sys.executable, *label],
+            capture_output=True,
+            env=environment,
+            check=True,
+        )
+        peaks.append(int(ran.stdout) >> 10)
+    mebibytes_of_more_rows = 4_000_000 * 100 >> 20
+    assert peaks[1] - peaks[0] < mebibytes_of_more_rows / 2
 
 
 @pytest.mark.fault(17)

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from jobbatch.errors import (
     InputError,
-    PasswordError,
     ResourceError,
     TitleColumnError,
     UsageError,
@@ -438,12 +437,6 @@ class TestSpreadsheets:
         for end in (len(whole) // 2, len(whole) - 1):
             with pytest.raises(InputError, match="cannot be read as a spreadsheet"):
                 opened("a.xlsx", whole[:end])
-
-    @pytest.mark.fault(19)
-    def test_a_protected_workbook_is_a_password_error(self, opened) -> None:
-        name = "EncryptedPackage".encode("utf-16-le")
-        with pytest.raises(PasswordError, match="protected by a password"):
-            opened("a.xlsx", OLE + bytes(1_000) + name + bytes(500))
 
     def test_an_old_workbook_under_the_new_name_is_told(self, opened) -> None:
         with pytest.raises(InputError, match=r"old \.xls workbook"):
