@@ -28,7 +28,7 @@ from jobbatch.runs import FileState, Labelled, bad_rows_path
 from jobbatch.settings.labelling import LabelSettings, size_in_bytes
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.asked_columns import context_columns
-from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table
+from jobbatch.tables.source import READ_ERRORS, Handling, Table, open_table
 from jobbatch.tables.title_column import find_title_column
 from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
@@ -37,6 +37,8 @@ _ROWS = "__rows"
 _GROUPS_AT_HAND = 2_000_000
 """Polars' streaming engine counts so many distinct titles in place; the rows of others pile up until all
 are read. Its own 4,096 take 3 GiB for 100 million rows of 100,000 titles, these 0.3."""
+_OF_THE_SYSTEM = "os error"
+"""In what Polars says of a file that cannot be written; a damaged one that it reads has none."""
 
 
 def label_table(
@@ -150,7 +152,7 @@ def _counted(
             .collect()
         )
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
-    except POLARS_ERRORS as error:
+    except READ_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
     return texts, counted
 
@@ -166,7 +168,7 @@ def _warnings(settings: LabelSettings, table: Table) -> list[str]:
     if settings.output.suffix.lower() in formats.DELIMITED:
         try:
             runnable = sink.runnable(table.frame, table.headers)
-        except POLARS_ERRORS as error:
+        except READ_ERRORS as error:
             raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
         outcome = (
             "a ' stands before them"
@@ -237,10 +239,12 @@ def _write(
                 n_rows=n_rows,
                 separator=table.separator if settings.input.suffix.lower() == ending else None,
             )
-        except POLARS_ERRORS as error:
+        except READ_ERRORS as error:
             if publish.is_full(error):
                 raise
             source.check_unchanged(settings.input)  # which then is the reason
+            if isinstance(error, OSError) and (error.errno or _OF_THE_SYSTEM in str(error)):
+                raise
             raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
         except Exception:
             source.check_unchanged(settings.input)

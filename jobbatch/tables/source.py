@@ -24,8 +24,8 @@ READ_TIMEOUT_SECONDS = 3_600.0
 _PATIENCE_SECONDS = 300.0
 _SLOWEST_BYTES_PER_SECOND = 10_000
 """A small spreadsheet that takes longer is damaged: its cells are said to be in millions of columns."""
-POLARS_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-"""What reading a damaged file may raise; a panic of its Rust code is no `Exception`."""
+READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What reading a damaged file may raise; a panic of Polars' Rust code is no `Exception`."""
 _BLOCK = 1 << 20
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = b"PK\x03\x04"
@@ -115,7 +115,7 @@ def open_table(
                 frame=text.frame, headers=text.headers, separator=text.separator, text=text
             )
         return _scan(plainly_named(path, workspace), ending)
-    except (*POLARS_ERRORS, OSError) as error:
+    except READ_ERRORS as error:
         if is_full(error):
             raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error

@@ -59,6 +59,10 @@ def a_parquet_file_cut_short() -> None:
     Path("people.parquet").write_bytes(Path("people.parquet").read_bytes()[:-9])
 
 
+def an_arrow_file_with_a_damaged_length() -> None:
+    Path("people.arrow").write_bytes(hostile.damaged(hostile.table(".arrow"), seed=112))
+
+
 def an_existing_output() -> None:
     Path(OUT).write_text("mine")
 
@@ -122,6 +126,12 @@ MISTAKES = {
     "a Parquet file cut short": Mistake(
         10, "people.parquet cannot be read", ("people.parquet", OUT), a_parquet_file_cut_short
     ),
+    "an Arrow file with a damaged length": Mistake(
+        10,
+        "people.arrow cannot be read: failed to fill whole buffer",
+        ("people.arrow", OUT),
+        an_arrow_file_with_a_damaged_length,
+    ),
     "text named .parquet": Mistake(
         10, "cannot be read", ("people.parquet", OUT), raw("people.parquet", b"id,title\n" * 9)
     ),
@@ -184,7 +194,11 @@ FAULTS = {
         "a workbook cut short",
         "an archive named .xlsx",
     ),
-    17: ("a Parquet file cut short", "text named .parquet"),
+    17: (
+        "a Parquet file cut short",
+        "text named .parquet",
+        "an Arrow file with a damaged length",
+    ),
     19: ("a workbook with a password",),
     20: ("no title column", "two title columns", "a title column that is not there"),
     25: ("text that is not UTF-8",),

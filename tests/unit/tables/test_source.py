@@ -26,7 +26,7 @@ from jobbatch.errors import (
 )
 from jobbatch.tables import sink
 from jobbatch.tables.formats import BAD_LINES, WRITABLE
-from jobbatch.tables.source import POLARS_ERRORS, Handling, Table, open_table
+from jobbatch.tables.source import READ_ERRORS, Handling, Table, open_table
 from tests import hostile
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -299,7 +299,7 @@ class TestDelimited:
 
     def test_a_row_with_too_many_fields_is_found_by_its_line(self, opened) -> None:
         table = opened("a.csv", 'a,b\n1,"2\n2"\n3,4,5\n')
-        with pytest.raises(POLARS_ERRORS) as caught:
+        with pytest.raises(READ_ERRORS) as caught:
             table.frame.collect()
         assert table.fault(caught.value) == "line 4 has 3 fields, the header has 2"
 
