@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from jobbatch.errors import InputError
+from jobbatch.errors import InputError, PartialError
 from jobbatch.jobs.run_log import logged
 from jobbatch.runs import FileState
 from jobbatch.tables.publish import make_folder, publish_bytes
@@ -100,18 +100,27 @@ class History:
 
     Args:
         job: the job file.
+        command: what it runs.
         keep: how many runs are kept.
+        min_rows: what a run has to have seen for others to be compared with it.
     """
 
-    def __init__(self, job: Path, keep: int) -> None:
+    def __init__(self, job: Path, command: str, *, keep: int, min_rows: int = 0) -> None:
         self.folder = job.absolute().with_name(f"{job.stem}.runs")
+        self._command = command
         self._keep = keep
-        self._number = max(map(_number, self._manifests()), default=0) + 1
+        self._min_rows = min_rows
+        self._number = max(map(_number, self._files()), default=0) + 1
 
     def last_good(self) -> JobRun | None:
-        """Return the last run that ended well."""
+        """Return the last run of the same command that published what others are compared with."""
         found = self._last_good()
-        return None if found is None else JobRun.read(found)
+        return None if found is None else JobRun.read(self._path(".json", found))
+
+    def unfinished(self) -> Path | None:
+        """Return the log of the run before this one if it has left no manifest; else none."""
+        log = self._path(".log", self._number - 1)
+        return log if log.exists() and not log.with_suffix(".json").exists() else None
 
     @contextmanager
     def log(self) -> Iterator[None]:
@@ -121,36 +130,47 @@ class History:
             WriteError: if the folder or the log cannot be made.
         """
         make_folder(self.folder)
-        with logged(self._path(".log")):
+        with logged(self._path(".log", self._number)):
             yield
 
     def add(self, run: JobRun) -> None:
         """Write the manifest of the run that is under way, and let go of the oldest ones.
 
-        The last run that ended well is always kept: the next one is compared with it.
+        The last good run is always kept: the next one is compared with it.
 
         Raises:
             WriteError: if it cannot be written.
         """
         text = json.dumps(run.to_json_dict(), indent=2, ensure_ascii=False) + "\n"
-        publish_bytes(self._path(".json"), text.encode("utf-8", "backslashreplace"))
-        kept = {self._last_good(), *self._manifests()[-self._keep :]}
-        for old in set(self._manifests()) - kept:
-            old.unlink(missing_ok=True)
-            old.with_suffix(".log").unlink(missing_ok=True)
+        manifest = self._path(".json", self._number)
+        publish_bytes(manifest, text.encode("utf-8", "backslashreplace"))
+        files = self._files()
+        kept = {self._last_good(), *sorted(set(map(_number, files)))[-self._keep :]}
+        for old in files:
+            if _number(old) not in kept:
+                old.unlink(missing_ok=True)
 
-    def _path(self, ending: str) -> Path:
-        return self.folder / f"{self._number:06}{ending}"
+    def _path(self, ending: str, number: int) -> Path:
+        return self.folder / f"{number:06}{ending}"
 
-    def _manifests(self) -> list[Path]:
-        return sorted((p for p in self.folder.glob("*.json") if p.stem.isdecimal()), key=_number)
+    def _files(self) -> list[Path]:
+        """Return manifests and logs, the oldest first; a run that was killed has a log alone."""
+        endings = (".json", ".log")
+        found = (p for p in self.folder.glob("*.*") if p.suffix in endings and p.stem.isdecimal())
+        return sorted(found, key=_number)
 
-    def _last_good(self) -> Path | None:
-        for path in reversed(self._manifests()):
-            run = JobRun.read(path)
-            if run is not None and run.exit_code == 0:
-                return path
+    def _last_good(self) -> int | None:
+        for path in reversed(self._files()):
+            run = JobRun.read(path) if path.suffix == ".json" else None
+            if run is not None and self._is_good(run):
+                return _number(path)
         return None
+
+    def _is_good(self, run: JobRun) -> bool:
+        # Of a run in which some tables failed, what is counted are the others.
+        ended_well = run.exit_code in (0, PartialError.exit_code)
+        is_large = run.counts.get("rows", 0) >= self._min_rows
+        return run.command == self._command and ended_well and is_large
 
 
 def states(paths: Iterable[Path]) -> list[FileState]:
@@ -164,5 +184,5 @@ def states(paths: Iterable[Path]) -> list[FileState]:
     return found
 
 
-def _number(manifest: Path) -> int:
-    return int(manifest.stem)
+def _number(path: Path) -> int:
+    return int(path.stem)

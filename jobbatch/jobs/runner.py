@@ -53,7 +53,12 @@ def run(job: Job, watch: Watch | None = None, *, wait_seconds: float = 0.0) -> J
         JobbatchError: whatever stands in the job's way.
     """
     with exclusive(job.path, wait_seconds=wait_seconds):
-        history = History(job.path, job.schedule.keep)
+        history = History(
+            job.path,
+            job.schedule.command,
+            keep=job.schedule.keep,
+            min_rows=0 if job.gates is None else max(job.gates.min_rows, 1),
+        )
         found = JobRun(
             job=str(job.path),
             command=job.schedule.command,
@@ -69,6 +74,11 @@ def _run(job: Job, found: JobRun, history: History, watch: Watch) -> None:
     url = job.schedule.ping_url
     started = time.monotonic()
     logger.info("%s of %s starts", found.command, found.job)
+    killed = history.unfinished()
+    if killed is not None:
+        logger.warning(
+            "the run before this one was killed: it left no manifest; its log is %s", killed
+        )
     ping.send(url, "start")
     try:
         _work(job, found, history, watch)
@@ -92,7 +102,15 @@ def _work(job: Job, found: JobRun, history: History, watch: Watch) -> None:
         case LabelSettings():
             gates = None
             if job.gates is not None:
-                gates = Gates.of(job.gates, job.settings, history.last_good())
+                last_good = history.last_good()
+                gates = Gates.of(job.gates, job.settings, last_good)
+                if last_good is None and job.gates.max_drift is not None:
+                    logger.warning(
+                        "max_drift has nothing to compare with: no earlier run kept of %s has "
+                        "labelled %s rows",
+                        job.path,
+                        job.gates.min_rows,
+                    )
             labelling.label(job.settings, found, watch.scoring, gates)
         case TrainSettings():
             teaching.train(job.settings, found, watch.training)

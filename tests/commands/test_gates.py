@@ -102,6 +102,53 @@ def test_drift_is_counted_from_the_last_good_run_and_not_from_a_refused_one(
     assert command("run", job("max_drift = 0.3", *ORDINARY)).code == 0
 
 
+def test_drift_is_not_counted_from_a_run_of_few_rows(command: Command, job: Write) -> None:
+    assert command("run", job("max_drift = 0.3", *ORDINARY)).code == 0
+    assert command("run", job("max_drift = 0.3", "owner")).code == 0
+    assert command("run", job("max_drift = 0.3")).code == 0
+    assert command("run", job("max_drift = 0.3", *ORDINARY, "owner")).code == 0
+    ran = command("run", job("max_drift = 0.3", *["owner"] * 4))
+    assert "Owner 100.0%, 20.0% in the last good run" in ran.err
+
+
+def test_drift_is_counted_from_a_run_in_which_some_tables_failed(
+    command: Command, job: Write, tmp_path: Path
+) -> None:
+    path = job("max_drift = 0.3", *ORDINARY)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "never.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "people.csv").rename(inbox / "people.csv")
+    path.write_text(path.read_text().replace("people.csv", "inbox").replace("out.csv", "done"))
+    assert command("run", path).code == 3
+    pl.DataFrame({"Job Title": ["owner"] * 4}).write_csv(inbox / "people.csv")
+    ran = command("run", path)
+    assert "Owner 100.0%, 0.0% in the last good run" in ran.err
+
+
+def test_drift_is_not_counted_from_a_run_of_another_command(
+    command: Command, job: Write, tmp_path: Path
+) -> None:
+    path = job("max_drift = 0.3", *ORDINARY)
+    assert command("run", path).code == 0
+    manifest = tmp_path / "job.runs" / "000001.json"
+    run = json.loads(manifest.read_bytes())
+    run |= {"command": "evaluate", "counts": {"rows": 100}, "label_shares": {"Owner": 1.0}}
+    manifest.write_text(json.dumps(run))
+    assert command("run", job("max_drift = 0.3", *ORDINARY, "nurse")).code == 0
+
+
+def test_drift_without_a_run_to_compare_with_is_told(
+    command: Command, job: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = job("max_drift = 0.3", *ORDINARY)
+    assert command("run", path).code == 0
+    assert "max_drift has nothing to compare with" in caplog.text
+    caplog.clear()
+    assert command("run", path).code == 0
+    assert "max_drift" not in caplog.text
+
+
 def test_an_output_of_few_rows_is_not_judged(command: Command, job: Write) -> None:
     assert command("run", job("most = { Owner = 0.1 }", "owner", "owner", "owner")).code == 0
 

@@ -223,6 +223,24 @@ def test_the_last_runs_are_kept_and_the_last_good_one(command: Command, job: Pat
     ]
 
 
+def test_a_killed_run_is_told_of_and_its_log_stays(jobbatch: Command, job: Path) -> None:
+    die = "import os, signal\nfrom jobbatch.jobs import labelling\n"
+    die += "labelling.label = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
+    assert jobbatch("run", job, patch=die).code == -9
+    ran = jobbatch("run", job)
+    assert ran.code == 0
+    folder = job.parent / "nightly.runs"
+    assert (
+        f"the run before this one was killed: it left no manifest; its log is {folder}/000001.log"
+        in ran.err
+    )
+    kept = ["000001.log", "000002.json", "000002.log"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
+    job.write_text(JOB.replace("[label]", "keep = 1\n[label]"))
+    assert jobbatch("run", job, "--quiet").err == ""
+    assert sorted(path.name for path in folder.iterdir()) == ["000003.json", "000003.log"]
+
+
 FULL = """
 set -eu
 mkdir -p "$1"
