@@ -110,7 +110,7 @@ def with_environment(settings: S) -> S:
 
 def _defaults(section: str, names: Sequence[str]) -> dict[str, Any]:
     """Return the section of ./jobbatch.toml, if there is one."""
-    if not Path(DEFAULTS_FILE).is_file():
+    if not os.path.isfile(DEFAULTS_FILE):
         return {}
     tables = load_toml(Path(DEFAULTS_FILE))
     faults = [f"unknown table or key {t!r}" for t in tables if t not in _SECTIONS]
@@ -169,6 +169,8 @@ def _collection(value: Any, hint: Any, relative_to: Path | None) -> Any:
 def _path(value: Any, relative_to: Path | None) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError(f"{value!r} is not a path")
+    if "\0" in str(value):
+        raise ValueError(f"{value!r} has a NUL, which no path can have")
     if "://" in str(value):
         raise ValueError(f"{value!r} is a URL, which is not supported yet: name a local path")
     # Unlike Path.expanduser, this takes "~$budget.xlsx" for a file's own name.

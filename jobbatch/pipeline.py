@@ -12,18 +12,22 @@ the lock and publishes, parses no table, and does not even load Polars.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobbatch import child
+from jobbatch import child, paths
 from jobbatch.errors import InputError, OutputError, PartialError, WriteError
 from jobbatch.runs import (
+    LONGEST_NAME,
     FileState,
     Labelled,
     RunManifest,
@@ -85,13 +89,13 @@ def label_file(
     with (
         exclusive(settings.output),
         publish.staging(settings.output) as staged,
-        tempfile.TemporaryDirectory(prefix="jobbatch-") as workspace,
+        _workspace(settings.output) as workspace,
     ):
         publish.check_writable(settings.output)
         counted = check is not None
-        labelled = label(settings, staged, Path(workspace), progress, count_words=counted)
+        labelled = label(settings, staged, workspace, progress, count_words=counted)
         if not labelled.up_to_date:
-            _publish(settings, staged, Path(workspace), labelled, check)
+            _publish(settings, staged, workspace, labelled, check)
     return LabelReport(
         manifest=labelled.manifest,
         device_reason=labelled.device_reason,
@@ -119,7 +123,7 @@ def labelled_before(
     from jobbatch import provenance  # noqa: PLC0415 - loads Polars
 
     started = time.monotonic()
-    if not settings.output.exists():
+    if not os.path.exists(settings.output):
         return None  # without reading the table, which may be large
     earlier = provenance.finished_before(settings, FileState.of(settings.input), model)
     if earlier is None:
@@ -144,14 +148,32 @@ def require_whole(report: LabelReport) -> None:
         raise PartialError(f"all but {n_bad:,} lines of {report.manifest.input.path} are labelled")
 
 
+@contextmanager
+def _workspace(output: Path) -> Iterator[Path]:
+    """Yield a folder for temporary files, removed afterwards.
+
+    What a killed run for the same output left is removed before: whoever works has the output's lock.
+    """
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(output))).hexdigest()[:16]
+    prefix = f"jobbatch-{digest}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        yield Path(folder)
+
+
 def _check_paths(settings: LabelSettings) -> None:
-    if not settings.input.exists():
-        raise InputError(f"{settings.input} does not exist")
-    if not settings.output.parent.is_dir():
+    if not os.path.exists(settings.input):
+        raise InputError(f"{settings.input} {paths.fault(settings.input)}")
+    if not os.path.isdir(settings.output.parent):
         raise OutputError(f"the folder {settings.output.parent} does not exist: make it first")
-    if settings.output.is_dir():
+    if os.path.isdir(settings.output):
         raise OutputError(f"{settings.output} is a folder: name a file")
-    if settings.output.exists() and settings.output.samefile(settings.input):
+    if len(os.fsencode(settings.output.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"{settings.output}: a file's name has {LONGEST_NAME} bytes at most: give it a shorter one"
+        )
+    if os.path.exists(settings.output) and settings.output.samefile(settings.input):
         raise OutputError("input and output are the same file: name another output")
 
 

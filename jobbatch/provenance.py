@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import polars as pl
 
@@ -37,7 +38,7 @@ def finished_before(
     Raises:
         OutputError: if there is another output, which may not be replaced.
     """
-    if not settings.output.exists():
+    if not os.path.exists(settings.output):
         return None
     earlier = RunManifest.read(manifest_path(settings.output))
     if (

@@ -18,7 +18,7 @@ from jobbatch.errors import InputError, LockedError, WriteError
 SCHEMA = 1
 _BLOCK = 1 << 20
 _LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "polars", "tokenizers")
-_LONGEST_NAME = 255
+LONGEST_NAME = 255
 """Bytes that a file's name may have."""
 
 
@@ -165,7 +165,7 @@ def bad_rows_path(output: Path) -> Path:
 
 def _beside(output: Path, ending: str) -> Path:
     name = output.name + ending
-    if len(os.fsencode(name)) > _LONGEST_NAME:
+    if len(os.fsencode(name)) > LONGEST_NAME:
         name = _digest_of_name(output) + ending
     return output.with_name(name)
 

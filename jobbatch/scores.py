@@ -116,7 +116,7 @@ class ScoreStore:
 
     def has_others(self) -> bool:
         """Return whether nothing is known of this model, but something of others."""
-        return not self.folder.exists() and bool(_folders(self.cache))
+        return not os.path.exists(self.folder) and bool(_folders(self.cache))
 
     def _touch(self) -> None:
         # A cache that may only be read is of use, too.
@@ -124,7 +124,7 @@ class ScoreStore:
             os.utime(self.folder)
 
     def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("*.parquet")) if self.folder.is_dir() else []
+        return sorted(self.folder.glob("*.parquet")) if os.path.isdir(self.folder) else []
 
     def _is_sound(self, part: Path) -> bool:
         try:
@@ -184,7 +184,10 @@ def remove_unused(cache: Path, since: timedelta) -> None:
 
 
 def _folders(cache: Path) -> list[Path]:
-    return [folder for folder in (cache / "scores").glob("*") if folder.is_dir()]
+    scores = cache / "scores"
+    if not os.path.isdir(scores):
+        return []
+    return [folder for folder in scores.glob("*") if os.path.isdir(folder)]
 
 
 def _last_used(folder: Path) -> datetime:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
@@ -116,13 +117,17 @@ class ModelFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / MANIFEST).is_file():
+        try:
+            content = (path / MANIFEST).read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
                 f"{path} is not a model folder (no {MANIFEST}). Name one that `jobbatch train` "
                 "made, or leave --model out for the shipped one"
-            )
+            ) from error
+        except OSError as error:
+            raise ModelError(f"{path / MANIFEST} cannot be read: {error.strerror}") from error
         try:
-            self.manifest = Manifest.from_json((path / MANIFEST).read_bytes())
+            self.manifest = Manifest.from_json(content)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         expected = self.manifest.normaliser.version
@@ -145,9 +150,12 @@ class ModelFolder:
         """
         expected = self._record(name)
         path = self.path / name
-        if path.is_symlink() or not path.is_file():
+        if os.path.islink(path) or not os.path.isfile(path):
             raise ModelError(f"{path} is missing (or a link, which is not followed)")
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from error
         if FileRecord.of(content) != expected:
             raise ModelError(
                 f"{path} is corrupt: its sha256 is not the one in {MANIFEST}. Restore the file"
@@ -182,7 +190,7 @@ class ModelFolder:
 def default_model() -> Path:
     """Return the folder of the shipped model, in the wheel or in a checkout."""
     installed = Path(str(files("jobbatch"))) / "shipped" / DEFAULT_MODEL
-    if installed.is_dir():
+    if os.path.isdir(installed):
         return installed
     return Path(str(files("jobbatch"))).parent / "weights" / DEFAULT_MODEL
 

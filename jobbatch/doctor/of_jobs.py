@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from jobbatch import paths
 from jobbatch.doctor import models
 from jobbatch.doctor.checks import Check, DoubtError, checked
 from jobbatch.doctor.space import free_bytes, mib, plenty
@@ -53,22 +55,22 @@ def _tables(settings: LabelSettings) -> str:
     return _files((settings.input,))
 
 
-def _files(paths: Sequence[Path]) -> str:
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path} does not exist")
+def _files(files: Sequence[Path]) -> str:
+    for path in files:
+        if not os.path.isfile(path):
+            raise InputError(f"{path} {paths.fault(path)}")
         try:
             path.open("rb").close()
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return ", ".join(map(str, paths)) or "the package's own titles"
+    return ", ".join(map(str, files)) or "the package's own titles"
 
 
 def _output(settings: LabelSettings) -> str:
     several = inputs.are_several(settings)
     folder = settings.output if several else settings.output.parent
     free = free_bytes(folder)
-    needed = sum(path.stat().st_size for path in _sources(settings) if path.is_file())
+    needed = sum(path.stat().st_size for path in _sources(settings) if os.path.isfile(path))
     if free < needed:
         raise WriteError(
             f"{folder} has {mib(free)} free, the input alone has {mib(needed)}: free some space"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def free_bytes(folder: Path) -> int:
     Raises:
         WriteError: if it cannot be written.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
     check_writable(there / "probe")
     return shutil.disk_usage(there).free
 

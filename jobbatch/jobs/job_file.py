@@ -9,6 +9,7 @@ Paths are relative to the job file. A job replaces its own output.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +60,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        found += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+        found += sorted(path.glob("*.toml")) if os.path.isdir(path) else [path]
     if not found:
         raise UsageError(f"no job files (*.toml) in {', '.join(map(str, paths))}")
     return found
@@ -71,5 +72,5 @@ def _with_model_path(settings: Work, folder: Path) -> Work:
         return replace(settings, model=str(folder / Path(settings.model).expanduser()))
     if isinstance(settings, TrainSettings) and settings.base is not None:
         base = folder / Path(settings.base).expanduser()
-        return replace(settings, base=str(base)) if base.is_dir() else settings
+        return replace(settings, base=str(base)) if os.path.isdir(base) else settings
     return settings

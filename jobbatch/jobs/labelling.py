@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,12 +48,13 @@ def label(
         JobbatchError: whatever stands in the way.
     """
     if not inputs.are_several(settings):
+        inputs.check_one(settings)
         make_folder(settings.output.parent)
         _label_one(settings, found, progress, check)
         return
     tables = inputs.each(settings)
     make_folder(settings.output)
-    model = _opened(settings) if any(table.output.exists() for table in tables) else None
+    model = _opened(settings) if any(os.path.exists(table.output) for table in tables) else None
     failed: dict[str, str] = {}
     for table in tables:
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobbatch.errors import JobbatchError, WriteError
 
+_PERMISSIONS = 0o777
 _NO_SPACE = ("No space left", "os error 28", "Disk quota exceeded", "File too large")
 
 
@@ -77,8 +79,12 @@ def staging(target: Path) -> Iterator[Path]:
 
 
 def publish(path: Path, target: Path) -> None:
-    """Make `target` of a staged file, durably."""
-    _sync(path)
+    """Make `target` of a staged file, durably.
+
+    It keeps the mode and, where this user may give files away, the owner of the file that it replaces.
+    A link is replaced and not followed: whoever may write to the folder could have put it there.
+    """
+    _sync(path, like=target)
     path.replace(target)
     _sync(target.parent)
 
@@ -118,15 +124,33 @@ def _staging(target: Path) -> Path:
     return target.with_name(f".jobbatch-{digest}.tmp{target.suffix}")
 
 
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
+def _sync(path: Path, like: Path | None = None) -> None:
+    """Write a file or a folder to the disk, with the mode and the owner of another, if there is one."""
+    if os.name == "nt" and os.path.isdir(path):
         return  # Windows cannot open folders
     # Windows syncs only what it may write to.
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    descriptor = os.open(path, os.O_RDONLY if os.path.isdir(path) else os.O_RDWR)
     try:
+        if like is not None and os.name != "nt":
+            _adopt(descriptor, like)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _adopt(descriptor: int, like: Path) -> None:
+    try:
+        wanted, own = like.lstat(), os.fstat(descriptor)
+    except OSError:
+        return  # nothing is replaced
+    if not stat.S_ISREG(wanted.st_mode):
+        return
+    # Where that is not allowed, or the file system knows no modes, it is as any new file is.
+    if (wanted.st_uid, wanted.st_gid) != (own.st_uid, own.st_gid):
+        with suppress(PermissionError):
+            os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
+    with suppress(PermissionError):
+        os.fchmod(descriptor, wanted.st_mode & _PERMISSIONS)
 
 
 def _write_error(target: Path, error: Exception) -> WriteError:

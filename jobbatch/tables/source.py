@@ -7,12 +7,13 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
-from jobbatch import child
+from jobbatch import child, paths
 from jobbatch.errors import InputError, WriteError
 from jobbatch.tables import formats
 from jobbatch.tables.archive import MAX_UNZIPPED
@@ -104,8 +105,8 @@ def open_table(
         PasswordError, ResourceError, TitleColumnError, UsageError, WriteError: as their names say.
     """
     ending = formats.readable(path)
-    if not path.is_file():
-        raise InputError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}")
+    if not os.path.isfile(path):
+        raise InputError(f"{path} {paths.fault(path)}")
     if ending in formats.SPREADSHEETS:
         return _open_spreadsheet(path, workspace, sheet, title_column, handling)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Mapping
@@ -84,14 +85,14 @@ def _check_output(settings: AuditSettings) -> None:
     out = settings.out
     if formats.writable(out) != ".xlsx":
         raise UsageError(f"--out {out}: the workbook is an .xlsx file, name it so")
-    if not out.parent.is_dir():
+    if not os.path.isdir(out.parent):
         raise OutputError(f"the folder {out.parent} does not exist: make it first")
-    if out.is_dir():
+    if os.path.isdir(out):
         raise OutputError(f"{out} is a folder: name a file")
     inputs = [source.path for source in labelled_table.sources(settings)]
-    if out.exists() and any(path.exists() and out.samefile(path) for path in inputs):
+    if os.path.exists(out) and any(os.path.exists(path) and out.samefile(path) for path in inputs):
         raise OutputError("input and output are the same file: name another output")
-    if out.exists() and not settings.overwrite:
+    if os.path.exists(out) and not settings.overwrite:
         raise OutputError(
             f"{out} exists already and may hold corrections: name another file, or pass --overwrite"
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def open_base(base: str | None) -> Base:
         return _checked(default_model().name, _folder_reader(default_model()))
     if base == MINILM:
         return _minilm()
-    if Path(base).is_dir():
+    if os.path.isdir(base):
         return _checked(Path(base).resolve().name, _folder_reader(Path(base)))
     if _HUB_NAME.fullmatch(base):
         return _checked(base, lambda file: _from_hub(base, file))
@@ -91,7 +92,7 @@ def open_base(base: str | None) -> Base:
 def trained_on(base: str | None) -> frozenset[str]:
     """Return the sha256 of the files that a model folder was trained on; of other bases none."""
     folder = default_model() if base is None else Path(base)
-    if base == MINILM or not (folder / MANIFEST).is_file():
+    if base == MINILM or not os.path.isfile(folder / MANIFEST):
         return frozenset()
     return frozenset(Manifest.from_json((folder / MANIFEST).read_bytes()).data.values())
 
@@ -117,16 +118,16 @@ def _head_labels(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _folder_reader(folder: Path) -> Reader:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ModelError(f"{folder} does not exist. Name a base: --base minilm, or a folder")
     records: Mapping[str, FileRecord] = {}
-    if (folder / MANIFEST).is_file():
+    if os.path.isfile(folder / MANIFEST):
         # Read without ModelFolder, which also asks for today's normaliser: training renews that.
         records = Manifest.from_json((folder / MANIFEST).read_bytes()).files
 
     def read(name: str) -> bytes:
         path = folder / name
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise ModelError(f"{path} is missing; a base needs it (only safetensors are read)")
         content = path.read_bytes()
         if name in records and FileRecord.of(content) != records[name]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from importlib import metadata
@@ -112,7 +113,7 @@ def _toml(settings: TrainSettings) -> str:
     lines = []
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if field.name == "base" and value is not None and Path(value).is_dir():
+        if field.name == "base" and value is not None and os.path.isdir(value):
             value = Path(value).resolve().name
         if isinstance(value, Path):
             value = value.name

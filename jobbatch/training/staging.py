@@ -21,12 +21,12 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: if something is there that may not be replaced.
     """
-    if not target.exists() and not target.is_symlink():
+    if not os.path.lexists(target):
         return
     if not overwrite:
         raise OutputError(f"{target} exists. Name another folder, or pass --overwrite")
     # Replacing removes what is there, so it must be a model and not, say, a home folder.
-    replaceable = target.is_dir() and not target.is_symlink()
+    replaceable = os.path.isdir(target) and not target.is_symlink()
     names = {path.name for path in target.iterdir()} if replaceable else set[str]()
     if not replaceable or (names and MANIFEST not in names and names != _BASE):
         raise OutputError(f"{target} exists and is no model folder: it will not be replaced")
@@ -48,7 +48,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         staged.mkdir(parents=True)
         yield staged
         _sync(staged)
-        if target.exists():
+        if os.path.exists(target):
             target.replace(replaced)
         staged.replace(target)
     except OSError as error:
@@ -61,7 +61,7 @@ def recover(target: Path) -> None:
     """Tidy up after a run for `target` that was killed, or failed, between its two renames."""
     staged, replaced = _beside(target.absolute())
     shutil.rmtree(staged, ignore_errors=True)
-    if replaced.exists() and not target.exists():
+    if os.path.exists(replaced) and not os.path.exists(target):
         replaced.replace(target)
     shutil.rmtree(replaced, ignore_errors=True)
 

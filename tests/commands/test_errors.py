@@ -423,24 +423,69 @@ def test_missing_permissions_are_told(
 ) -> None:
     Path("folder").mkdir()
     Path(sealed).chmod(0o500 if sealed == "folder" else 0)
+    done = unprivileged(
+        environment, as_nobody_special, "label", "people.csv", "folder/out.csv", sealed=sealed
+    )
+    assert done.returncode == code
+    assert done.stderr.decode() == f"jobbatch: {says}\n"
+    assert {path.suffix for path in Path("folder").iterdir()} <= {".lock"}
+
+
+JOB_THERE = '[job]\ncommand = "label"\n[label]\ninput = "{}"\noutput = "{}"\n'
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("label", "sealed/people.csv", OUT), 10, "sealed/people.csv cannot be read: Permission"),
+        (("label", "people.csv", "sealed/out.csv"), 32, "sealed cannot be written: Permission denied"),
+        (("label", "people.csv", OUT, "--model", "sealed/model"), 20, "cannot be read: Permission"),
+        (("run", "sealed/job.toml"), 2, "sealed/job.toml cannot be read: Permission denied"),
+        (("run", "in.toml"), 10, "sealed/people.csv cannot be read: Permission denied"),
+        (("run", "inbox.toml"), 10, "sealed/inbox cannot be read: Permission denied"),
+        (("run", "out.toml"), 32, "sealed/out cannot be made: Permission denied"),
+        (("doctor", "in.toml"), 10, "sealed/people.csv cannot be read: Permission denied"),
+        (("doctor", "out.toml"), 32, "cannot be written: Permission denied"),
+        (("doctor", "inbox.toml"), 10, "sealed/inbox cannot be read: Permission denied"),
+        (("label", "people.csv", OUT, "--cache-dir", "sealed/cache"), 32, "score cache cannot be written"),
+        (("cache", "--cache-dir", "sealed/cache"), 0, ""),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("people_csv")
+def test_a_folder_that_may_not_be_entered_is_told(
+    environment: Mapping[str, str],
+    as_nobody_special: list[str],
+    arguments: tuple[str, ...],
+    code: int,
+    says: str,
+) -> None:
+    Path("sealed").mkdir(mode=0)
+    jobs = {
+        "in": ("sealed/people.csv", "out.csv"),
+        "inbox": ("sealed/inbox/*.csv", "done"),
+        "out": ("people.csv", "sealed/out/out.csv"),
+    }
+    for name, paths in jobs.items():
+        Path(f"{name}.toml").write_text(JOB_THERE.format(*paths))
+    done = unprivileged(environment, as_nobody_special, *arguments, sealed="sealed")
+    assert done.returncode == code, done.stderr.decode()
+    assert says in (done.stdout + done.stderr).decode()
+    assert b"Traceback" not in done.stderr
+
+
+def unprivileged(
+    environment: Mapping[str, str], prefix: list[str], *arguments: str, sealed: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command as somebody who obeys permissions, then unseal a path."""
     done = subprocess.run(
-        [
-            *as_nobody_special,
-            sys.executable,
-            "-m",
-            "jobbatch",
-            "label",
-            "people.csv",
-            "folder/out.csv",
-        ],
+        [*prefix, sys.executable, "-m", "jobbatch", *arguments],
         env=environment,
         capture_output=True,
         check=False,
     )
     Path(sealed).chmod(0o700)
-    assert done.returncode == code
-    assert done.stderr.decode() == f"jobbatch: {says}\n"
-    assert {path.suffix for path in Path("folder").iterdir()} <= {".lock"}
+    return done
 
 
 def test_a_bug_is_not_dressed_up_as_a_mistake(jobbatch: Command, people_csv: Path) -> None:

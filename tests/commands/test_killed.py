@@ -139,6 +139,7 @@ def check_and_finish(runs: Runs, output: Path, undisturbed: bytes) -> None:
         output.name,
         f"{output.name}.jobbatch.json",
     ]
+    assert list(Path(runs.variables["TMPDIR"]).glob("jobbatch-*")) == []
 
 
 @pytest.mark.fault(1)

@@ -188,7 +188,8 @@ def test_what_an_error_quotes_of_a_table_is_told_and_not_kept(
     command: Command, job: Path, tmp_path: Path, table: str, input_name: str
 ) -> None:
     (tmp_path / "data" / "people.csv").write_text(table)
-    job.write_text(JOB.replace("people.csv", input_name))
+    several = JOB.replace("people.csv", input_name).replace("labelled.parquet", "labelled")
+    job.write_text(several if "*" in input_name else JOB)
     ran = command("run", job)
     assert ran.code in {3, 10, 13}
     assert "people.csv" in log(job)
@@ -400,6 +401,60 @@ def test_a_missing_inbox_is_a_missing_input(command: Command, tmp_path: Path) ->
     ran = command("run", job / "job.toml")
     assert ran.code == 10
     assert f"{job}/inbox does not exist" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("input_name", "output", "code", "says"),
+    [
+        ("missing", "done", 10, "missing does not exist"),
+        ("crm [1].csv", "done.csv", 10, "crm [1].csv does not exist"),
+        ("inbox/*.csv", "done.csv", 10, "If it is a pattern, its output is a folder: name one"),
+        ("inbox/**.csv", "done", 2, "inbox/**.csv is no pattern"),
+        ("inbox", "inbox", 30, "name another output"),
+        ("inbox/*.csv", "inbox", 30, "name another output"),
+        ("inbox/../inbox/*.csv", "link", 30, "name another output"),
+    ],
+)
+def test_an_input_or_output_that_cannot_be_is_told_and_makes_nothing(
+    command: Command,
+    inbox: Path,
+    files: Files,
+    input_name: str,
+    output: str,
+    code: int,
+    says: str,
+) -> None:
+    Path("link").symlink_to(inbox)
+    Path("job.toml").write_text(INBOX.format(input_name).replace('"done"', f'"{output}"'))
+    before = files()
+    ran = command("run", "job.toml")
+    assert (ran.code, ran.err.count("\n")) == (code, 1)
+    assert says in ran.err
+    assert files() == before
+
+
+def test_outputs_below_a_pattern_are_no_inputs(
+    command: Command, inbox: Path, tmp_path: Path
+) -> None:
+    job = tmp_path / "job.toml"
+    job.write_text(INBOX.format("inbox/**/*.csv").replace('"done"', '"inbox/sub/done"'))
+    for _ in range(2):
+        assert command("run", job).code == 0
+        assert len(outcomes(job)) == 3
+    assert len(list((inbox / "sub" / "done").glob("*.csv"))) == 3
+
+
+def test_a_table_whose_output_would_have_too_long_a_name_ends_no_other(
+    command: Command, inbox: Path, tmp_path: Path
+) -> None:
+    (inbox / f"{'a' * 249}.xls").write_text("no workbook")
+    job = tmp_path / "job.toml"
+    job.write_text(INBOX.format("inbox"))
+    ran = command("run", job)
+    assert ran.code == 3
+    assert "1 of 4 files failed" in ran.err
+    assert "a file's name has 255 bytes at most" in ran.err
+    assert len(list((tmp_path / "done").glob("?.csv"))) == 3
 
 
 def test_a_format_that_is_not_written_becomes_a_workbook(command: Command, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,15 +31,15 @@ def check_target(folder: Path, *, overwrite: bool) -> None:
         OutputError: if it is no folder, has a report that may not be replaced, or belongs to a
             model folder: these are passed on, and the page shows titles.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise OutputError(f"{folder} is not a folder. Name another one")
     for path in (folder.absolute(), *folder.absolute().parents):
-        if (path / MANIFEST).is_file() and (path / "config.json").is_file():
+        if all(os.path.isfile(path / name) for name in (MANIFEST, "config.json")):
             raise OutputError(
                 f"{path} is a model folder, which is passed on, and a report shows titles. "
                 "Name another folder"
             )
-    found = [name for name in (PAGE, NUMBERS) if (folder / name).exists()]
+    found = [name for name in (PAGE, NUMBERS) if os.path.exists(folder / name)]
     if found and not overwrite:
         raise OutputError(f"{folder / found[0]} exists. Name another folder, or pass --overwrite")
 

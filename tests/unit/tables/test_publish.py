@@ -42,6 +42,20 @@ class TestStaged:
             assert not target.exists()
         assert files(target) == {"out.csv": "new"}
 
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+    @pytest.mark.parametrize("mode", [0o600, 0o644, 0o666, 0o400])
+    def test_what_replaces_a_file_has_its_mode(self, target: Path, mode: int) -> None:
+        target.chmod(mode)
+        publish.publish_bytes(target, b"new")
+        assert target.read_text() == "new"
+        assert target.stat().st_mode & 0o777 == mode
+
+    @pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="root alone gives files away")
+    def test_what_replaces_a_file_has_its_owner(self, target: Path) -> None:
+        os.chown(target, 65534, 65534)
+        publish.publish_bytes(target, b"new")
+        assert (target.stat().st_uid, target.stat().st_gid) == (65534, 65534)
+
     @pytest.mark.fault(3, 5)
     @pytest.mark.parametrize(
         ("raised", "seen"),
