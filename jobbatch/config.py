@@ -189,6 +189,8 @@ def _scalar(value: Any, hint: type) -> Any:
     if hint is str:
         if not isinstance(value, str):
             raise ValueError(f"{value!r} is not a text")
+        if "\0" in value:
+            raise ValueError(f"{value!r} has a NUL, which no name can have")
         return value
     if hint is int and isinstance(value, float):
         raise ValueError(f"{value!r} is not a whole number")

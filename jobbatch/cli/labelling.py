@@ -5,6 +5,7 @@ Each command imports what it runs, so that `--help` is instant and labelling nev
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -155,13 +156,20 @@ def run(
     """
     from jobbatch import console, jobs
 
+    if math.isnan(wait):
+        raise UsageError("--wait nan: name a number of seconds")
     loaded = jobs.load(job)
     silent = quiet or json
     unwatched = silent or loaded.schedule.command != "label"
-    with console.progress("scoring new titles", quiet=unwatched) as progress:
-        watch = jobs.Watch(scoring=progress, training=console.lines(quiet=silent))
-        found = jobs.run(loaded, watch, wait_seconds=wait)
-    console.show_job_run(found, as_json=json, quiet=quiet)
+    ended: list[jobs.JobRun] = []
+    try:
+        with console.progress("scoring new titles", quiet=unwatched) as progress:
+            told = console.lines(quiet=silent)
+            watch = jobs.Watch(scoring=progress, training=told, ended=ended.append)
+            jobs.run(loaded, watch, wait_seconds=wait)
+    finally:
+        for found in ended:
+            console.show_job_run(found, as_json=json, quiet=quiet)
 
 
 @app.command()

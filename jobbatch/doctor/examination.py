@@ -8,11 +8,11 @@ from pathlib import Path
 
 from jobbatch import jobs
 from jobbatch.doctor import machine
-from jobbatch.doctor.checks import Check, DoubtError, checked
+from jobbatch.doctor.checks import Check, checked
 from jobbatch.doctor.models import of_models
 from jobbatch.doctor.of_jobs import of_job
 from jobbatch.jobs import Job
-from jobbatch.jobs.calendar import on_calendar
+from jobbatch.jobs.schedule import times
 from jobbatch.scores import cache_folder
 from jobbatch.settings.labelling import LabelSettings
 
@@ -53,8 +53,5 @@ def _found(paths: Sequence[Path], files: list[Path]) -> str:
 def _loaded(path: Path, loaded: list[Job]) -> str:
     job = jobs.load(path)
     loaded.append(job)
-    try:
-        on_calendar(job.schedule.cron)
-    except ValueError as error:
-        raise DoubtError(f"cron {job.schedule.cron!r}: {error}") from error
+    times(job)
     return f"{job.schedule.command} at {job.schedule.cron!r}"

@@ -1,4 +1,4 @@
-"""A crontab's five fields as systemd's calendar events."""
+"""A crontab's five fields: whether cron takes them, and the same as systemd's calendar events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_PART = re.compile(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,16 @@ def on_calendar(cron: str) -> list[str]:
         ValueError: naming a field that is not a crontab's.
     """
     minute, hour, day, month, weekday = cron.split()
+    either = not day.startswith("*") and not weekday.startswith("*")
+    longest = max(_LONGEST[month - 1] for month in _values(month, _MONTH))
+    if not either and min(_values(day, _DAY)) > longest:
+        raise ValueError(f"{day!r} is no day of the month {month!r}")
     time = f"{_listed(hour, _HOUR)}:{_listed(minute, _MINUTE)}:00"
     months, days = _listed(month, _MONTH), _listed(day, _DAY)
     on = ",".join(_DAYS[n].title() for n in sorted({n % 7 for n in _values(weekday, _WEEKDAY)}))
     if weekday.startswith("*") and "/" not in weekday:
         return [f"*-{months}-{days} {time}"]
-    if day.startswith("*") or weekday.startswith("*"):
+    if not either:
         return [f"{on} *-{months}-{days} {time}"]
     # cron runs when either day fits, systemd when both do.
     return [f"*-{months}-{days} {time}", f"{on} *-{months}-* {time}"]
@@ -56,10 +61,10 @@ def _values(text: str, field: _Field) -> set[int]:
         if found is None:
             raise ValueError(f"{part!r} is no {field.name} of a crontab")
         every, first, last, step = found.groups()
-        low = field.first if every == "*" else _number(first, field)
-        # A step from a single value goes on to the end.
-        high = field.last if every == "*" or (step and not last) else _number(last or first, field)
-        if high < low or step == "0":
+        low = field.first if every else _number(first, field)
+        high = field.last if every else _number(last or first, field)
+        # Debian's cron takes no step after a single value, others go on to the end from there.
+        if high < low or (step and (int(step) == 0 or not (every or last))):
             raise ValueError(f"{part!r} is no {field.name} of a crontab")
         values |= set(range(low, high + 1, int(step or 1)))
     return values

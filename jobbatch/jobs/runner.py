@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -33,10 +34,12 @@ class Watch:
     Attributes:
         scoring: told the titles scored so far and their number.
         training: told each epoch.
+        ended: told of the run when it has ended, in whichever way.
     """
 
     scoring: Progress | None = None
     training: Told | None = None
+    ended: Callable[[JobRun], None] | None = None
 
 
 def run(job: Job, watch: Watch | None = None, *, wait_seconds: float = 0.0) -> JobRun:
@@ -65,8 +68,13 @@ def run(job: Job, watch: Watch | None = None, *, wait_seconds: float = 0.0) -> J
             started=_now(),
             versions={"jobbatch": jobbatch.__version__} | library_versions(),
         )
+        watch = watch or Watch()
         with history.log():
-            _run(job, found, history, watch or Watch())
+            try:
+                _run(job, found, history, watch)
+            finally:
+                if watch.ended is not None:
+                    watch.ended(found)
     return found
 
 

@@ -42,9 +42,10 @@ def crontab(paths: Sequence[Path]) -> Iterator[str]:
     """Yield a comment and a crontab line for each job.
 
     Raises:
-        UsageError: if there is no job file, or one is wrong.
+        UsageError: if there is no job file, one is wrong, or cron would not take its times.
     """
     for job in map(load, find(paths)):
+        times(job)
         # cron ends a command at an unescaped %.
         line = shlex.join(_command(job)).replace("%", r"\%")
         yield f"# {_description(job)}"
@@ -62,7 +63,7 @@ def systemd(paths: Sequence[Path]) -> dict[str, str]:
         name = f"jobbatch-{_unit_name(job.path.stem)}"
         if f"{name}.service" in units:
             raise UsageError(f"{job.path}: another job is named {job.path.stem} too: rename one")
-        events = "\n".join(f"OnCalendar={event}" for event in _events(job))
+        events = "\n".join(f"OnCalendar={event}" for event in times(job))
         description = _description(job).replace("%", "%%").rstrip("\\")
         program, *arguments = _command(job)
         units[f"{name}.service"] = _SERVICE.format(
@@ -91,9 +92,15 @@ def write_units(units: Mapping[str, str], folder: Path) -> list[Path]:
 
 def _command(job: Job) -> list[str]:
     path = str(job.path.absolute())
-    if "\n" in path:
-        raise UsageError(f"{str(job.path)!r}: a scheduler cannot name a path with a line break")
+    if "\n" in path or not _is_utf8(path):
+        raise UsageError(
+            f"{path!r}: a scheduler cannot name a path with a line break, or one that is not UTF-8"
+        )
     return [sys.executable, "-P", "-m", "jobbatch", "run", path, "--quiet"]
+
+
+def _is_utf8(path: str) -> bool:
+    return path == path.encode(errors="replace").decode()
 
 
 def _description(job: Job) -> str:
@@ -119,7 +126,12 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _events(job: Job) -> list[str]:
+def times(job: Job) -> list[str]:
+    """Return when a job runs, as systemd's calendar events.
+
+    Raises:
+        UsageError: if cron would not take the time, or it never comes.
+    """
     try:
         return on_calendar(job.schedule.cron)
     except ValueError as error:

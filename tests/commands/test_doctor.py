@@ -124,11 +124,10 @@ def test_a_job_that_is_running_is_a_warning(command: Command, job: Path) -> None
     assert states(ran.out)["lock"] == "warning"
 
 
-def test_a_time_that_no_clock_shows_is_a_warning(command: Command, job: Path) -> None:
+def test_a_time_that_no_clock_shows_is_a_problem(command: Command, job: Path) -> None:
     job.write_text(JOB.replace("[label]", 'cron = "0 25 * * *"\n[label]'))
     ran = command("doctor", job)
-    assert ran.code == 0
-    assert "warning  " in ran.out
+    assert ran.code == 2 == command("schedule", job).code
     assert "'25' is no hour" in ran.out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -97,6 +98,19 @@ def test_its_exit_code_is_that_of_its_work(command: Command, job: Path, files: F
     assert ran.code == 10
     assert "missing.csv does not exist" in ran.err
     assert files() == []
+
+
+def test_a_failed_run_is_told_as_json_too(command: Command, job: Path) -> None:
+    job.write_text(JOB.replace("people.csv", "missing.csv"))
+    ran = command("run", job, "--json")
+    assert ran.code == json.loads(ran.out)["exit_code"] == 10
+    assert "missing.csv does not exist" in ran.err
+
+
+def test_a_wait_that_is_no_number_is_a_mistake(command: Command, job: Path) -> None:
+    ran = command("run", job, "--wait", "nan")
+    assert ran.code == 2
+    assert "--wait nan" in ran.err
 
 
 def test_an_output_folder_that_cannot_be_made_is_a_write_error(
@@ -378,6 +392,19 @@ def test_a_file_that_fails_does_not_end_the_others(
     }
 
 
+def test_what_was_done_is_told_when_a_file_fails(
+    command: Command, inbox_job: Path, inbox: Path
+) -> None:
+    (inbox / "a.csv").write_text("x,y\n1,2\n")
+    ran = command("run", inbox_job)
+    assert ran.code == 3
+    assert ran.err.count("2 rows") == 2
+    ran = command("run", inbox_job, "--json")
+    told = json.loads(ran.out)
+    assert (ran.code, told["exit_code"]) == (3, 3)
+    assert [file["error"] is None for file in told["files"]] == [False, True, True]
+
+
 def test_what_would_fail_for_every_file_ends_the_run(command: Command, inbox_job: Path) -> None:
     inbox_job.write_text(inbox_job.read_text() + 'device = "cuda"\n')
     assert command("run", inbox_job).code == 21
@@ -545,6 +572,41 @@ def test_a_monitor_that_is_down_fails_no_run(
         job.write_text(with_ping(f"http://127.0.0.1:{mute.getsockname()[1]}/check"))
         assert command("run", job).code == 0
     assert "did not arrive" in log(job)
+
+
+@pytest.mark.fault(47)
+def test_a_monitor_whose_answer_comes_in_drops_does_not_hold_the_job(
+    command: Command, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.5)
+    done = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            while not done.wait(0.1):
+                connection.sendall(b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        job.write_text(with_ping(f"http://127.0.0.1:{server.getsockname()[1]}/check"))
+        assert command("run", job).code == 0
+        assert thread.is_alive()
+        done.set()
+        thread.join()
+    assert "no answer within 0.5 seconds" in log(job)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("url", ["https://[", "http://127.0.0.1:x/secret", "http://a b/secret"])
+def test_what_is_no_url_fails_no_run_and_is_not_told(
+    jobbatch: Command, job: Path, url: str
+) -> None:
+    job.write_text(with_ping(url))
+    ran = jobbatch("run", job, "--quiet")
+    assert (ran.code, ran.err.count("did not arrive")) == (0, 2)
+    assert "secret" not in ran.err + log(job)
 
 
 @pytest.mark.fault(47)

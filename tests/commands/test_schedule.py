@@ -132,16 +132,32 @@ def test_a_timer_has_the_times_of_the_crontab(
         ("0 5-2 * * *", "'5-2' is no hour"),
         ("*/0 2 * * *", "'*/0' is no minute"),
         ("1..3 2 * * *", "'1..3' is no minute"),
+        ("0 2 * * 8", "'8' is no day of the week (0 to 7)"),
+        ("5/15 2 * * *", "'5/15' is no minute"),
+        ("0 2 L * *", "'L' is no day of the month"),
+        ("\u0665 2 * * *", "is no minute"),
+        ("0 2 30 2 *", "'30' is no day of the month '2'"),
+        ("0 2 31 2,4-6/2 *", "'31' is no day of the month '2,4-6/2'"),
     ],
 )
+@pytest.mark.parametrize("kind", ["cron", "systemd"])
 def test_a_time_that_no_clock_shows_is_refused(
-    command: Command, jobs: Path, cron: str, says: str
+    command: Command, jobs: Path, cron: str, says: str, kind: str
 ) -> None:
     (jobs / "a.toml").write_text(JOB.replace("30 2 * * 1-5", cron))
-    ran = command("schedule", jobs, "--format=systemd")
-    assert ran.code == 2
+    ran = command("schedule", jobs, "--format", kind)
+    assert (ran.code, ran.out) == (2, "")
     assert "a.toml" in ran.err
     assert says in ran.err
+
+
+@pytest.mark.parametrize("kind", ["cron", "systemd"])
+def test_a_path_that_is_not_utf8_is_refused(command: Command, jobs: Path, kind: str) -> None:
+    path = os.fsdecode(os.fsencode(jobs) + b"/caf\xe9.toml")
+    Path(path).write_text(JOB)
+    ran = command("schedule", path, "--format", kind)
+    assert (ran.code, ran.out) == (2, "")
+    assert "not UTF-8" in ran.err
 
 
 def test_units_are_written_where_they_are_wanted(

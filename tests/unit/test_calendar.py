@@ -27,7 +27,6 @@ def parts(draw: st.DrawFn, first: int, last: int) -> tuple[str, set[int]]:
                 (str(low), {low}),
                 (f"{low}-{high}", set(range(low, high + 1))),
                 (f"{low}-{high}/{step}", set(range(low, high + 1, step))),
-                (f"{low}/{step}", set(range(low, last + 1, step))),
                 ("*", set(range(first, last + 1))),
                 (f"*/{step}", set(range(first, last + 1, step))),
             ]

@@ -113,6 +113,8 @@ class TestValues:
             ("overwrite", "perhaps", "not true or false"),
             ("overwrite", 1, "not true or false"),
             ("sheet", 3, "not a text"),
+            ("model", "a\0b", "has a NUL"),
+            ("input", "a\0.csv", "has a NUL"),
             ("threads", -1, "below 0"),
             ("threads", 1.5, "not a whole number"),
             ("threads", True, "not a number"),
