@@ -82,9 +82,10 @@ def label_file(
         JobbatchError: whatever stands in the way; the output is then as it was before.
     """
     started = time.monotonic()
-    formats.readable(settings.input)
-    formats.writable(settings.output)
-    _check_paths(settings)
+    check_input(settings)
+    check_output(settings)
+    if not os.path.isdir(settings.output.parent):
+        raise OutputError(f"the folder {settings.output.parent} does not exist: make it first")
     label = _in_child if isolated else _here
     with (
         exclusive(settings.output),
@@ -103,6 +104,37 @@ def label_file(
         new_titles=labelled.new_titles,
         seconds=time.monotonic() - started,
     )
+
+
+def check_input(settings: LabelSettings) -> None:
+    """Check that there is a table, of a format that is read.
+
+    Raises:
+        InputError: if there is none.
+        UsageError: if its format is not read.
+    """
+    formats.readable(settings.input)
+    if not os.path.exists(settings.input):
+        raise InputError(f"{settings.input} {paths.fault(settings.input)}")
+
+
+def check_output(settings: LabelSettings) -> None:
+    """Check that the output can be a file of its name.
+
+    Raises:
+        OutputError: if it is a folder or the input, or its name is too long.
+        UsageError: if its format is not written.
+    """
+    formats.writable(settings.output)
+    if os.path.isdir(settings.output):
+        raise OutputError(f"{settings.output} is a folder: name a file")
+    if len(os.fsencode(settings.output.name)) > LONGEST_NAME:
+        raise OutputError(
+            f"{settings.output}: a file's name has {LONGEST_NAME} bytes at most: give it a shorter one"
+        )
+    both_exist = os.path.exists(settings.output) and os.path.exists(settings.input)
+    if both_exist and settings.output.samefile(settings.input):
+        raise OutputError("input and output are the same file: name another output")
 
 
 def labelled_before(
@@ -160,21 +192,6 @@ def _workspace(output: Path) -> Iterator[Path]:
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         yield Path(folder)
-
-
-def _check_paths(settings: LabelSettings) -> None:
-    if not os.path.exists(settings.input):
-        raise InputError(f"{settings.input} {paths.fault(settings.input)}")
-    if not os.path.isdir(settings.output.parent):
-        raise OutputError(f"the folder {settings.output.parent} does not exist: make it first")
-    if os.path.isdir(settings.output):
-        raise OutputError(f"{settings.output} is a folder: name a file")
-    if len(os.fsencode(settings.output.name)) > LONGEST_NAME:
-        raise OutputError(
-            f"{settings.output}: a file's name has {LONGEST_NAME} bytes at most: give it a shorter one"
-        )
-    if os.path.exists(settings.output) and settings.output.samefile(settings.input):
-        raise OutputError("input and output are the same file: name another output")
 
 
 def _in_child(

@@ -7,21 +7,33 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from jobbatch import paths
+from jobbatch import paths, pipeline
 from jobbatch.doctor import models
 from jobbatch.doctor.checks import Check, DoubtError, checked
 from jobbatch.doctor.space import free_bytes, mib, plenty
-from jobbatch.errors import InputError, JobbatchError, LockedError, WriteError
+from jobbatch.errors import (
+    InputError,
+    JobbatchError,
+    LockedError,
+    OutputError,
+    PartialError,
+    WriteError,
+)
 from jobbatch.jobs import Job, inputs, teaching
 from jobbatch.jobs.gates import Gates
-from jobbatch.runs import exclusive
+from jobbatch.jobs.history import runs_folder
+from jobbatch.runs import RunManifest, exclusive, manifest_path
 from jobbatch.settings.labelling import LabelSettings
 from jobbatch.settings.teaching import EvaluateSettings, ExportSettings, TrainSettings
+from jobbatch.tables.delimited import codec
 
 
 def of_job(job: Job) -> Iterator[Check]:
     """Yield the checks of a job file that was read."""
-    look: dict[str, Callable[[], str]] = {"lock": partial(_lock, job)}
+    look: dict[str, Callable[[], str]] = {
+        "lock": partial(_lock, job),
+        "runs": partial(_folder, runs_folder(job.path)),
+    }
     match job.settings:
         case LabelSettings():
             look["input"] = partial(_tables, job.settings)
@@ -30,7 +42,7 @@ def of_job(job: Job) -> Iterator[Check]:
                 look["gates"] = partial(_gates, job)
         case TrainSettings() | EvaluateSettings():
             look["extra"] = _extra
-            look["input"] = partial(_files, job.settings.data)
+            look["input"] = partial(_labelled_tables, job.settings)
             if job.settings.out is not None:
                 look["output"] = partial(_folder, job.settings.out.parent)
         case ExportSettings():
@@ -50,9 +62,36 @@ def _lock(job: Job) -> str:
 
 
 def _tables(settings: LabelSettings) -> str:
-    if inputs.are_several(settings):
-        return f"{len(inputs.each(settings))} tables in {settings.input}"
-    return _files((settings.input,))
+    codec(settings.encoding)
+    if settings.password_file is not None:
+        _files((settings.password_file,))
+    if not inputs.are_several(settings):
+        inputs.check_one(settings)
+        pipeline.check_input(settings)
+        return _files((settings.input,))
+    tables = inputs.each(settings)
+    faults = [fault for table in tables if (fault := _fault(table))]
+    if faults:
+        raise PartialError(f"{len(faults)} of {len(tables)} files will fail: {'; '.join(faults)}")
+    return f"{len(tables)} tables in {settings.input}"
+
+
+def _fault(table: LabelSettings) -> str:
+    """Return why a table of several will fail, if that can be seen; else nothing."""
+    try:
+        pipeline.check_output(table)
+        _files((table.input,))
+    except JobbatchError as error:
+        return str(error)
+    return ""
+
+
+def _labelled_tables(settings: TrainSettings | EvaluateSettings) -> str:
+    codec(settings.encoding)
+    if isinstance(settings, TrainSettings):
+        others = (settings.corrections, settings.unlabelled, settings.notes)
+        _files([path for path in others if path is not None])
+    return _files(settings.data)
 
 
 def _files(files: Sequence[Path]) -> str:
@@ -70,21 +109,41 @@ def _output(settings: LabelSettings) -> str:
     several = inputs.are_several(settings)
     folder = settings.output if several else settings.output.parent
     free = free_bytes(folder)
-    needed = sum(path.stat().st_size for path in _sources(settings) if os.path.isfile(path))
+    if not several:
+        pipeline.check_output(settings)
+        _check_replaceable(settings)
+    needed = sum(map(_new_bytes, _new_tables(settings)))
     if free < needed:
         raise WriteError(
-            f"{folder} has {mib(free)} free, the input alone has {mib(needed)}: free some space"
+            f"{folder} has {mib(free)} free, the outputs may take {mib(needed)}: free some space"
         )
     return f"{folder}: {plenty(free)}"
 
 
-def _sources(settings: LabelSettings) -> list[Path]:
-    if not inputs.are_several(settings):
-        return [settings.input]
+def _check_replaceable(settings: LabelSettings) -> None:
+    if settings.overwrite or not os.path.exists(settings.output):
+        return
+    if RunManifest.read(manifest_path(settings.output)) is None:
+        raise OutputError(f"{settings.output} exists and may not be replaced: set overwrite = true")
+    raise DoubtError(
+        f"{settings.output} may not be replaced, should anything have changed: set overwrite = true"
+    )
+
+
+def _new_tables(settings: LabelSettings) -> list[LabelSettings]:
+    """Return the tables for which there is no output yet, whose space is still to be taken."""
     try:
-        return [table.input for table in inputs.each(settings)]
+        tables = inputs.each(settings) if inputs.are_several(settings) else [settings]
     except JobbatchError:
         return []  # the check of the input says why
+    return [table for table in tables if not os.path.exists(table.output)]
+
+
+def _new_bytes(table: LabelSettings) -> int:
+    """Return what an output will take at the least; of another format than its input's: a tenth of it."""
+    size = table.input.stat().st_size if os.path.isfile(table.input) else 0
+    is_alike = table.input.suffix.lower() == table.output.suffix.lower()
+    return size if is_alike else size // 10
 
 
 def _gates(job: Job) -> str:

@@ -95,6 +95,11 @@ def _plain(value: Any) -> Any:
     return [asdict(item) for item in value] if isinstance(value, list) else value
 
 
+def runs_folder(job: Path) -> Path:
+    """Return where the manifests and logs of a job are."""
+    return job.absolute().with_name(f"{job.stem}.runs")
+
+
 class History:
     """The runs of a job. Whoever uses it holds the job's lock.
 
@@ -106,7 +111,7 @@ class History:
     """
 
     def __init__(self, job: Path, command: str, *, keep: int, min_rows: int = 0) -> None:
-        self.folder = job.absolute().with_name(f"{job.stem}.runs")
+        self.folder = runs_folder(job)
         self._command = command
         self._keep = keep
         self._min_rows = min_rows

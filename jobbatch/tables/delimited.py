@@ -54,6 +54,20 @@ class Delimited:
         return None
 
 
+def codec(encoding: str | None) -> codecs.CodecInfo:
+    """Return the codec of an encoding; none: of UTF-8.
+
+    Raises:
+        UsageError: if there is no such encoding of text.
+    """
+    try:
+        found = codecs.lookup(encoding or "utf-8")
+        "x".encode(found.name)  # refuses codecs that are not of text, as 'hex'
+    except LookupError as error:
+        raise UsageError(f"--encoding {encoding}: there is no such encoding") from error
+    return found
+
+
 def open_text(
     path: Path, workspace: Path, ending: str, encoding: str | None, *, quarantine: bool = False
 ) -> Delimited:
@@ -189,12 +203,8 @@ def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
         start = file.read(4)
     if encoding is None and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
-    try:
-        codec = codecs.lookup(encoding or "utf-8")
-        "x".encode(codec.name)  # refuses codecs that are not of text, as 'hex'
-    except LookupError as error:
-        raise UsageError(f"--encoding {encoding}: there is no such encoding") from error
-    decoder = codec.incrementaldecoder("strict")
+    found = codec(encoding)
+    decoder = found.incrementaldecoder("strict")
     copy = workspace / "utf8.csv"
     offset = 0
     with path.open("rb") as source, copy.open("wb") as target:
@@ -205,10 +215,10 @@ def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
             except UnicodeDecodeError as error:
                 where = start_of_text + error.start
                 raise InputError(
-                    f"{path} is not {codec.name}: byte {where} does not decode. "
+                    f"{path} is not {found.name}: byte {where} does not decode. "
                     "Name its encoding, for example --encoding latin-1"
                 ) from error
-            if codec.name != "utf-8":
+            if found.name != "utf-8":
                 target.write(text.encode())
             offset += len(block)
-    return path if codec.name == "utf-8" else copy
+    return path if found.name == "utf-8" else copy

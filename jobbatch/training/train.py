@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobbatch.decisions import Decisions
-from jobbatch.errors import UsageError
+from jobbatch.errors import InputError, UsageError
 from jobbatch.labels import JOB_LEVELS, LabelSet
 from jobbatch.runs import exclusive
 from jobbatch.settings.teaching import TrainSettings
@@ -162,7 +162,7 @@ def _notes(settings: TrainSettings) -> str:
     try:
         return settings.notes.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--notes {settings.notes} cannot be read: {error}") from error
+        raise InputError(f"--notes {settings.notes} cannot be read: {error}") from error
 
 
 def titles(data: Dataset, targets: NDArray[np.bool_], part: NDArray[np.intp]) -> Titles:

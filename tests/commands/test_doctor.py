@@ -83,6 +83,65 @@ def test_a_problem_has_the_exit_code_that_the_run_would_have(
     assert ran.code == code == command("run", job).code
 
 
+@pytest.mark.parametrize(
+    ("label", "code", "says"),
+    [
+        ('input = "people.csv"\noutput = "out.pdf"', 2, ".pdf cannot be written"),
+        ('input = "people.pdf"\noutput = "out.csv"', 2, ".pdf cannot be read"),
+        ('input = "people.csv"\noutput = "folder.csv"', 30, "is a folder"),
+        ('input = "people.csv"\noutput = "people.csv"', 30, "the same file"),
+        ('input = "people.csv"\noutput = "mine.csv"\noverwrite = false', 30, "mine.csv exists"),
+        ('input = "people.csv"\noutput = "out.csv"\nencoding = "ut8"', 2, "no such encoding"),
+        ('input = "inbox"\noutput = "done"', 3, "1 of 2 files"),
+        ('input = "inbox"\noutput = "inbox"', 30, "name another output"),
+        ('input = "inbox/**.csv"\noutput = "done"', 2, "is no pattern"),
+    ],
+)
+def test_a_table_or_an_output_that_cannot_be_is_found_beforehand(
+    command: Command, people_csv: Path, label: str, code: int, says: str
+) -> None:
+    for folder in ("folder.csv", "inbox"):
+        Path(folder).mkdir()
+    for file in ("people.pdf", "mine.csv", f"inbox/{'b' * 250}.xls"):
+        Path(file).touch()
+    shutil.copy(people_csv, "inbox")
+    Path("job.toml").write_text(f'[job]\ncommand = "label"\n[label]\n{label}\n')
+    ran = command("doctor", "job.toml")
+    problems = [line for line in ran.out.splitlines() if line.startswith("problem ")]
+    assert says in problems[0]
+    assert ran.code == code == command("run", "job.toml").code
+
+
+def test_a_missing_password_file_is_found_beforehand(command: Command, job: Path) -> None:
+    job.write_text(f'{JOB}password_file = "secret.txt"\n')
+    ran = command("doctor", job)
+    assert ran.code == 10
+    assert "secret.txt does not exist" in ran.out
+
+
+def test_an_output_that_may_not_be_replaced_is_a_warning(command: Command, job: Path) -> None:
+    assert command("run", job).code == 0
+    job.write_text(f"{JOB}overwrite = false\n")
+    ran = command("doctor", job, "--json")
+    assert (ran.code, states(ran.out)["output"]) == (0, "warning")
+
+
+def test_a_folder_of_runs_that_cannot_be_is_found_beforehand(command: Command, job: Path) -> None:
+    job.with_name("job.runs").touch()
+    ran = command("doctor", job)
+    assert ran.code == 32 == command("run", job).code
+    assert "job.toml: runs: " in ran.out
+
+
+@pytest.mark.parametrize("setting", ["corrections", "unlabelled", "notes", "data"])
+def test_a_missing_file_of_a_training_is_found_beforehand(command: Command, setting: str) -> None:
+    train = f'[job]\ncommand = "train"\n[train]\nout = "mine"\n{setting} = "missing.csv"\n'
+    Path("job.toml").write_text(train)
+    ran = command("doctor", "job.toml")
+    assert ran.code == 10 == command("run", "job.toml").code
+    assert "missing.csv does not exist" in ran.out
+
+
 @pytest.mark.fault(32)
 @pytest.mark.parametrize(
     "name", ["tokenizer.json", "config.json", "decisions.json", "onnx/model_int8.onnx"]
@@ -147,6 +206,9 @@ def test_little_space_is_a_warning_and_too_little_a_problem(
     ran = command("doctor", job)
     assert ran.code == 32
     assert "output: " in ran.out
+    # What is labelled already takes no more space.
+    assert command("run", job).code == 0
+    assert command("doctor", job).code == 0
 
 
 def test_two_onnx_runtimes_are_a_problem(
