@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobbatch.devices import PROVIDERS, onnx_runtime
-from jobbatch.errors import DeviceError, ModelError
+from jobbatch.errors import DeviceError, ModelError, ResourceError
 
 _OUT_OF_MEMORY = ("failed to allocate", "out of memory", "alloc_failed", "bad_alloc")
 """What ONNX Runtime, CUDA, cuBLAS and the C++ library say of memory that is not to be had."""
+_OF_CUDA = ("cuda failure", "cuda error", "cudnn", "cublas")
+"""In what ONNX Runtime says where the driver, the GPU or CUDA's libraries fail, and not the graph."""
 _EXTERNAL_DATA = b"location"
 """What a tensor calls the name of a file beside the graph that holds its numbers. The bytes before it
 are not looked at: its length can be encoded in several ways."""
@@ -40,6 +42,7 @@ class Classifier:
     Raises:
         DeviceError: if a session would not run on `device`.
         ModelError: if the graph is not one of ours.
+        ResourceError: if a GPU's memory cannot hold it.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class Classifier:
         try:
             logits = self._logits(session, input_ids)
         except Exception as error:  # ONNX Runtime's exceptions share no public base
-            if any(sign in str(error).lower() for sign in _OUT_OF_MEMORY):
+            if _says(error, _OUT_OF_MEMORY):
                 raise OutOfMemoryError(
                     f"the {self.device} has too little memory free for {input_ids.size} tokens: "
                     "end what else uses it, or run the same command again later to go on"
@@ -99,6 +102,10 @@ class Classifier:
         return np.asarray(binding.copy_outputs_to_cpu()[0], dtype=np.float32)
 
 
+def _says(error: Exception, signs: Sequence[str]) -> bool:
+    return any(sign in str(error).lower() for sign in signs)
+
+
 def _session(graph: bytes, device: Literal["cpu", "cuda"], ordinal: int) -> Any:
     runtime = onnx_runtime()
     options = runtime.SessionOptions()
@@ -111,12 +118,20 @@ def _session(graph: bytes, device: Literal["cpu", "cuda"], ordinal: int) -> Any:
         cuda = {"device_id": ordinal, "arena_extend_strategy": "kSameAsRequested"}
         chosen.insert(0, (PROVIDERS["cuda"], cuda))
     try:
-        session = runtime.InferenceSession(graph, options, providers=chosen)
+        # It would go on on the CPU with no more than a line on stdout.
+        session = runtime.InferenceSession(graph, options, providers=chosen, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no public base
+        if device == "cuda" and _says(error, _OUT_OF_MEMORY):
+            raise ResourceError(
+                f"GPU {ordinal} has too little memory free for the model: end what else uses it, run "
+                "the same command again later, or pass --device cpu"
+            ) from error
+        if device == "cuda" and _says(error, _OF_CUDA):
+            raise DeviceError(f"GPU {ordinal} cannot be used: {error}") from error
         raise ModelError(f"the ONNX graph cannot be loaded: {error}") from error
     got = session.get_providers()[0]
     if got != PROVIDERS[device]:
-        # ONNX Runtime falls back to the CPU with no more than a line on stderr.
+        # Where the provider's library does not load, it says so on stderr and goes on.
         raise DeviceError(
             f"{PROVIDERS[device]} did not load (the session would run on {got}). Check the "
             "driver and CUDA libraries, or pass --device cpu"

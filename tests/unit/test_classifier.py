@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 
 from jobbatch.classifier import Classifier, OutOfMemoryError
-from jobbatch.errors import DeviceError, MissingExtraError, ModelError
+from jobbatch.errors import DeviceError, MissingExtraError, ModelError, ResourceError
 from tests import wordmodel
 
 CLS, SEP = 1, 2
@@ -57,7 +57,9 @@ class Session:
 def runtime(monkeypatch) -> Callable[..., SimpleNamespace]:
     """Return a maker of stand-ins for ONNX Runtime, with these execution providers."""
 
-    def make(*built_in: str, used: str = "CPUExecutionProvider") -> SimpleNamespace:
+    def make(
+        *built_in: str, used: str = "CPUExecutionProvider", said: str | None = None
+    ) -> SimpleNamespace:
         fake = SimpleNamespace(
             asked=[],
             sessions=[],
@@ -66,7 +68,10 @@ def runtime(monkeypatch) -> Callable[..., SimpleNamespace]:
             preload_dlls=lambda: None,
         )
 
-        def session(*_: object, providers: list[object]) -> Session:
+        def session(*_: object, providers: list[object], enable_fallback: int) -> Session:
+            assert not enable_fallback
+            if said is not None:
+                raise RuntimeError(said)
             fake.asked.append(providers)
             fake.sessions.append(Session(used, np.zeros((2, 6))))
             return fake.sessions[-1]
@@ -199,6 +204,24 @@ class TestOnGpus:
     ) -> None:
         runtime("CUDAExecutionProvider", used="CPUExecutionProvider")
         with pytest.raises(DeviceError, match=r"would run on CPUExecutionProvider"):
+            Classifier(b"", "cuda")
+
+    @pytest.mark.fault(37)
+    @pytest.mark.parametrize(
+        ("said", "error", "message"),
+        [
+            ("CUDA failure 2: out of memory", ResourceError, "GPU 0 has too little memory free"),
+            ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", ResourceError, "too little memory"),
+            ("CUDA failure 46: all CUDA-capable devices are busy", DeviceError, "cannot be used"),
+            ("CUDA failure 803: unsupported driver", DeviceError, "failure 803"),
+            ("Load model failed: Protobuf parsing failed", ModelError, "cannot be loaded"),
+        ],
+    )
+    def test_a_gpu_that_is_full_or_fails_is_told_from_a_broken_graph(
+        self, runtime, said: str, error: type[Exception], message: str
+    ) -> None:
+        runtime("CUDAExecutionProvider", said=said)
+        with pytest.raises(error, match=message):
             Classifier(b"", "cuda")
 
     def test_each_gpu_has_a_session_and_all_of_them_work(self, runtime) -> None:
