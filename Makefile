@@ -44,7 +44,7 @@ fix: $(DEV)/ready ## format, and mend what can be mended
 	$(DEV)/bin/ruff format
 	$(DEV)/bin/ruff check --fix
 
-torture: $(DEV)/ready ## kill, fuzz and starve it for longer than make check does; an hour or two
+torture: $(DEV)/ready ## kill, fuzz and starve it for longer than make check does; about an hour
 	JOBBATCH_TORTURE_KILLS=300 JOBBATCH_FUZZ_CASES=1200 $(DEV)/bin/pytest -m 'fault or system'
 
 reliability: $(DEV)/ready ## write docs/reliability.md from the tests that prove it
