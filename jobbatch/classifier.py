@@ -14,11 +14,24 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jobbatch.devices import PROVIDERS, onnx_runtime
+from jobbatch.devices import PROVIDERS, free_memory, onnx_runtime
 from jobbatch.errors import DeviceError, ModelError, ResourceError
 
-_OUT_OF_MEMORY = ("failed to allocate", "out of memory", "alloc_failed", "bad_alloc")
-"""What ONNX Runtime, CUDA, cuBLAS and the C++ library say of memory that is not to be had."""
+_OUT_OF_MEMORY = (
+    "failed to allocate",
+    "out of memory",
+    "alloc_failed",
+    "bad_alloc",
+    "cublascreate",
+    "cudnncreate",
+    "smaller than requested bytes",
+)
+"""What ONNX Runtime, CUDA, cuBLAS and the C++ library say of memory that is not to be had. CUDA's
+libraries cannot be opened where there is none left for them, and then call themselves not initialised."""
+_FOR_LIBRARIES = 1 << 30
+"""Bytes of a GPU's memory that batches leave to cuBLAS, cuDNN and the kernels' code. Without them a batch
+that does not fit could not be halved: the batches before it hold all there is."""
+_LEAST_FOR_BATCHES = 1 << 26
 _OF_CUDA = ("cuda failure", "cuda error", "cudnn", "cublas")
 """In what ONNX Runtime says where the driver, the GPU or CUDA's libraries fail, and not the graph."""
 _EXTERNAL_DATA = b"location"
@@ -116,6 +129,9 @@ def _session(graph: bytes, device: Literal["cpu", "cuda"], ordinal: int) -> Any:
     if device == "cuda":
         # Without the strategy, each larger batch doubles the memory that is kept.
         cuda = {"device_id": ordinal, "arena_extend_strategy": "kSameAsRequested"}
+        free = free_memory(ordinal)
+        if free is not None:
+            cuda["gpu_mem_limit"] = max(free - _FOR_LIBRARIES, _LEAST_FOR_BATCHES)
         chosen.insert(0, (PROVIDERS["cuda"], cuda))
     try:
         # It would go on on the CPU with no more than a line on stdout.

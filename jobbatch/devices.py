@@ -133,16 +133,46 @@ def _obstacle(gpus: int, *, has_cuda_graph: bool) -> _Obstacle | None:
     return None
 
 
+def free_memory(ordinal: int) -> int | None:
+    """Return the bytes that are free on a GPU beside what this process needs to use it at all.
+
+    None: the driver does not tell.
+    """
+    device, context = ctypes.c_int(0), ctypes.c_void_p()
+    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+    try:
+        driver = _driver()
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(device), ordinal)
+            # The one that ONNX Runtime then uses too; it takes some hundred MiB.
+            or driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+            or driver.cuCtxSetCurrent(context)
+            or driver.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if failed else free.value
+
+
 def _visible_gpus() -> int:
     """Return how many GPUs the driver shows this process; CUDA_VISIBLE_DEVICES counts."""
     count = ctypes.c_int(0)
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-        # Both return 0 for success.
+        driver = _driver()
         failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     except (OSError, AttributeError):
         return 0
     return 0 if failed else count.value
+
+
+def _driver() -> Any:
+    """Return NVIDIA's driver library, whose functions return 0 for success.
+
+    Raises:
+        OSError: if there is none.
+    """
+    return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
 
 
 def _preloaded(runtime: Any) -> str:

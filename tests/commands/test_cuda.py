@@ -174,7 +174,7 @@ def left_free(mebibytes: int) -> Iterator[None]:
 
 
 @pytest.mark.fault(37)
-@pytest.mark.parametrize("mebibytes", [64, 500, 700, 900, 1_200, 2_000])
+@pytest.mark.parametrize("mebibytes", [64, 700, 1_200, 1_600, 2_000, 3_000, 6_000])
 def test_a_gpu_that_others_fill_gets_smaller_batches_or_a_plain_word(
     label: Label,
     undisturbed: pl.DataFrame,
@@ -184,9 +184,9 @@ def test_a_gpu_that_others_fill_gets_smaller_batches_or_a_plain_word(
     Path(OUT).write_bytes(b"old")
     with left_free(mebibytes):
         ran = label(OUT, "--device", "cuda")
-    record_property("exit code", ran.code)
+    record_property("ended", f"{ran.code} {ran.err}")
     if ran.code:
-        assert ran.code == 40
+        assert (ran.code, mebibytes < 3_000) == (40, True)
         assert "too little memory free" in ran.err
         assert "Traceback" not in ran.err
         assert Path(OUT).read_bytes() == b"old"

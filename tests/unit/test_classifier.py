@@ -118,7 +118,9 @@ def test_a_token_that_the_model_does_not_know_is_a_model_error(graph) -> None:
         "Failed to allocate memory for requested buffer of size 4096",
         "CUDA failure 2: out of memory",
         "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+        "CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED ; expr=cublasCreate(&cublas_handle_);",
         "std::bad_alloc",
+        "Available memory of 14377728 is smaller than requested bytes of 88080384",
     ],
 )
 def test_a_batch_that_does_not_fit_the_memory_is_told_from_a_broken_model(
@@ -238,6 +240,19 @@ class TestOnGpus:
         ((name, options), other) = fake.asked[0]
         assert (name, other) == ("CUDAExecutionProvider", "CPUExecutionProvider")
         assert options["arena_extend_strategy"] == "kSameAsRequested"
+
+    @pytest.mark.fault(37)
+    @pytest.mark.parametrize(
+        ("free", "limit"), [(80 << 30, 79 << 30), (3 << 29, 1 << 29), (5, 1 << 26), (None, None)]
+    )
+    def test_batches_leave_some_of_the_free_memory_to_cuda_s_libraries(
+        self, runtime, monkeypatch, free: int | None, limit: int | None
+    ) -> None:
+        monkeypatch.setattr("jobbatch.classifier.free_memory", lambda _: free)
+        fake = runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
+        Classifier(b"", "cuda")
+        ((_, options), _) = fake.asked[0]
+        assert options.get("gpu_mem_limit") == limit
 
     def test_several_sessions_answer_as_one_does(self, graph) -> None:
         alone = Classifier(graph, "cpu").probabilities(IDS)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobbatch import devices
-from jobbatch.devices import choose_device, usable_cores
+from jobbatch.devices import choose_device, free_memory, usable_cores
 from jobbatch.errors import DeviceError, MissingExtraError, ModelError
 
 CUDA = "CUDAExecutionProvider"
@@ -31,6 +31,19 @@ class Driver:
 
     def cuDeviceGetCount(self, count: object) -> int:  # noqa: N802 - the driver's name
         count._obj.value = self.gpus
+        return 0
+
+    def cuDeviceGet(self, _device: object, _ordinal: int) -> int:  # noqa: N802
+        return 0
+
+    def cuDevicePrimaryCtxRetain(self, _context: object, _device: object) -> int:  # noqa: N802
+        return 0
+
+    def cuCtxSetCurrent(self, _context: object) -> int:  # noqa: N802
+        return 0
+
+    def cuMemGetInfo_v2(self, free: object, total: object) -> int:  # noqa: N802
+        free._obj.value, total._obj.value = 3 << 30, 80 << 30
         return 0
 
 
@@ -133,3 +146,11 @@ def test_only_the_cores_that_this_process_may_use_are_counted(monkeypatch) -> No
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert usable_cores() == 4
+
+
+@pytest.mark.parametrize(
+    ("driver", "free"), [(ONE_GPU, 3 << 30), (Driver(1, fault=3), None), (None, None)]
+)
+def test_free_memory_is_what_the_driver_says_if_it_says_anything(machine, driver, free) -> None:
+    machine(CUDA, driver=driver)
+    assert free_memory(0) == free
