@@ -165,18 +165,23 @@ def _warnings(settings: LabelSettings, table: Table) -> list[str]:
             f"{table.text.n_bad:,} lines have more fields than the header: they are in "
             f"{bad_rows_path(settings.output).name} and not labelled"
         )
-    if settings.output.suffix.lower() in formats.DELIMITED:
-        try:
-            runnable = sink.runnable(table.frame, table.headers)
-        except READ_ERRORS as error:
-            raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+    ending = settings.output.suffix.lower()
+    try:
+        runnable = sink.runnable(table.frame, table.headers) if ending in formats.DELIMITED else 0
+        not_finite = sink.not_finite(table.frame) if ending in formats.JSON_LINES else 0
+    except READ_ERRORS as error:
+        raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+    if not_finite:
+        said.append(
+            f"{not_finite:,} numbers are NaN or infinite, which JSON cannot hold: they are null"
+        )
+    if runnable:
         outcome = (
             "a ' stands before them"
             if settings.safe_csv
             else "they are written as they were read; --safe-csv makes them text"
         )
-        if runnable:
-            said.append(f"{runnable:,} cells could run as formulas in a spreadsheet: {outcome}")
+        said.append(f"{runnable:,} cells could run as formulas in a spreadsheet: {outcome}")
     return said
 
 

@@ -105,6 +105,12 @@ def runnable(frame: pl.LazyFrame, headers: Sequence[str]) -> int:
     return int(found) + sum(sum(row) for row in cells.rows())
 
 
+def not_finite(frame: pl.LazyFrame) -> int:
+    """Return how many numbers of a table are NaN or infinite, which JSON does not know."""
+    cells = frame.select((~cs.float().is_finite()).sum()).collect()
+    return sum(sum(row) for row in cells.rows())
+
+
 def neutralised(frame: pl.LazyFrame, headers: Sequence[str]) -> tuple[pl.LazyFrame, list[str]]:
     """Return the table and its headers with a ' before what could run as a formula.
 

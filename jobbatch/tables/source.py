@@ -6,8 +6,10 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -115,21 +117,33 @@ def open_table(
             return Table(
                 frame=text.frame, headers=text.headers, separator=text.separator, text=text
             )
-        return _scan(plainly_named(path, workspace), ending)
+        return _scan(plainly_named(path, workspace), ending, workspace)
     except READ_ERRORS as error:
         if is_full(error):
             raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _scan(path: Path, ending: str) -> Table:
+def _scan(path: Path, ending: str, workspace: Path) -> Table:
     if ending == ".parquet":
         frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     elif ending in formats.JSON_LINES:
-        frame = pl.scan_ndjson(glob.escape(str(path)), infer_schema_length=None)
+        lines = _without_mark(path, workspace)
+        frame = pl.scan_ndjson(glob.escape(str(lines)), infer_schema_length=None)
     else:
         frame = pl.scan_ipc(path, glob=False, hive_partitioning=False)
     return Table(frame=frame, headers=tuple(frame.collect_schema().names()))
+
+
+def _without_mark(path: Path, workspace: Path) -> Path:
+    """Return the file, or a copy without its byte order mark, which JSON does not know."""
+    with path.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            return path
+        copy = workspace / "unmarked.jsonl"
+        with copy.open("wb") as target:
+            shutil.copyfileobj(file, target, _BLOCK)
+    return copy
 
 
 def _open_spreadsheet(

@@ -61,6 +61,18 @@ def test_a_line_without_end_is_labelled_and_marked(command: Command) -> None:
     assert written["Job Title"].to_list() == ["director", endless, "manager"]
 
 
+def test_numbers_that_the_output_cannot_hold_are_counted(command: Command) -> None:
+    values = [float("nan"), 0.5, float("inf")]
+    pl.DataFrame({"title": ["nurse"] * 3, "x": values}).write_parquet("people.parquet")
+    assert command("label", "people.parquet", "out.jsonl").code == 0
+    assert warnings_of("out.jsonl") == [
+        "2 numbers are NaN or infinite, which JSON cannot hold: they are null"
+    ]
+    assert pl.read_ndjson("out.jsonl")["x"].to_list() == [None, 0.5, None]
+    assert command("label", "people.parquet", "out.csv").code == 0
+    assert warnings_of("out.csv") == []
+
+
 @pytest.mark.fault(26)
 class TestBadRows:
     def test_a_line_with_too_many_fields_is_refused_by_its_number(

@@ -139,6 +139,13 @@ class TestVerifying:
             sink.verify(path, ending, 3, ["id", "labels"])
 
 
+def test_numbers_that_json_does_not_know_are_counted() -> None:
+    odd = [float("nan"), float("inf"), -float("inf"), 0.5, None]
+    frame = pl.DataFrame({"a": odd, "b": odd, "n": [1] * 5, "t": ["nan"] * 5})
+    assert sink.not_finite(frame.lazy()) == 6
+    assert sink.not_finite(frame.lazy().select("n", "t")) == 0
+
+
 @pytest.mark.fault(30)
 class TestFormulas:
     RUN = ("=1+1", "+1-2", "-A1", "@SUM(A1)", "\t=1", "\r=1", "-", "=")

@@ -391,6 +391,11 @@ class TestJsonLines:
             ("n/a", None, "2024-02-29"),
         ]
 
+    @pytest.mark.fault(25)
+    def test_a_byte_order_mark_is_none_of_its_content(self, opened) -> None:
+        content = b'\xef\xbb\xbf{"id": "007"}\r\n{"id": "\xef\xbb\xbf"}\r\n'
+        assert rows(opened("a.jsonl", content)) == [("007",), ("\ufeff",)]
+
     def test_a_column_of_numbers_and_texts_is_text(self, opened) -> None:
         content = '{"id": 7}\n' * 200 + '{"id": "007"}\n'
         assert rows(opened("a.ndjson", content))[-2:] == [("7",), ("007",)]
