@@ -17,6 +17,7 @@ from jobbatch.tables.sheet_xml import Preview, blocks
 
 _HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
 _FORMULA = re.compile(rb"<f[\s/>]")
+_ERROR = re.compile(rb'<(?:\w+:)?c(?=\s)[^>]*\st="e"')
 _PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
 
 
@@ -38,11 +39,13 @@ class Counts(NamedTuple):
     Attributes:
         hidden_rows: that a spreadsheet program does not show.
         formulas: cells that hold one.
+        errors: cells that hold one, such as #N/A, which the parser takes for empty.
         long_numbers: cells with a number of more than 15 digits, which a spreadsheet rounds.
     """
 
     hidden_rows: int
     formulas: int
+    errors: int
     long_numbers: int
 
 
@@ -53,16 +56,17 @@ def counts(path: Path, part: str) -> Counts:
         path: the workbook.
         part: the sheet's file in the archive.
     """
-    hidden = formulas = numbers = 0
+    hidden = formulas = errors = numbers = 0
     with zipfile.ZipFile(path) as archive:
         for block in blocks(archive, part):
             # Plain searches first: they take a tenth of the time that the patterns do.
             hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
             formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
             formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
+            errors += len(_ERROR.findall(block)) if b't="e"' in block else 0
             if _LONG_VALUE.search(block):
                 numbers += len(_LONG_VALUE.findall(block)) - len(_LONG_TEXT.findall(block))
-    return Counts(hidden, formulas, numbers)
+    return Counts(hidden, formulas, errors, numbers)
 
 
 def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
@@ -70,7 +74,7 @@ def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
     if peeked is None:
         return []
     try:
-        hidden, formulas, numbers = counts(path, peeked.part)
+        hidden, formulas, errors, numbers = counts(path, peeked.part)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
         return []  # the parser says what is wrong
     said = []
@@ -80,6 +84,10 @@ def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
         said.append(
             f"{formulas:,} cells of sheet {name!r} are formulas; the values that they had when the "
             "workbook was saved are read"
+        )
+    if errors:
+        said.append(
+            f"{errors:,} cells of sheet {name!r} hold errors such as #N/A; they are empty here"
         )
     if numbers:
         said.append(_lost(numbers, f"sheet {name!r}"))

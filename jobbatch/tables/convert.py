@@ -7,6 +7,7 @@ memory.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import sys
 import zipfile
@@ -33,6 +34,9 @@ from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_
 from jobbatch.tables.sheet_choice import choose_sheet
 from jobbatch.tables.sheet_xml import Preview, Rows
 
+# A column without any cell is nothing to be told of, least of all by its number.
+logging.getLogger("fastexcel").setLevel(logging.ERROR)
+
 MEMORY_LIMIT_BYTES = 12 * 2**30
 _MEMORY_OF_ANY = 3 * 2**30
 """What the smallest file may take; half of it are libraries' addresses that hold no memory."""
@@ -44,6 +48,8 @@ the parser fills the space between them, which takes it an hour before the memor
 _ZIPPED = (".xlsx", ".xlsm")
 _NO_DAY = dt.date(1899, 12, 31)
 """The day before a spreadsheet's first: what a time of day gets from the parser."""
+_NO_DAY_OF_1904 = dt.date(1904, 1, 1)
+"""The same in a workbook that counts days as old Macs did, where it may also be a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,11 +267,13 @@ def _plain(column: pl.Series) -> pl.Series:
     """Show whole numbers, days and times as such: a spreadsheet stores all as decimals."""
     if column.dtype == pl.Float64 and ((column % 1 == 0) & (column.abs() < 2**53)).all():
         return column.cast(pl.Int64)
-    if column.dtype == pl.Datetime and (column.dt.date() == _NO_DAY).all():
+    if column.dtype != pl.Datetime:
+        return column
+    days = column.dt.date()
+    has_times = not (column == column.dt.truncate("1d")).all()
+    if (days == _NO_DAY).all() or (has_times and (days == _NO_DAY_OF_1904).all()):
         return column.dt.time()
-    if column.dtype == pl.Datetime and (column == column.dt.truncate("1d")).all():
-        return column.cast(pl.Date)
-    return column
+    return column if has_times else days
 
 
 def _limit_memory(source: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import openpyxl
+import polars as pl
 import pytest
 from openpyxl.workbook import Workbook
 
@@ -42,6 +43,25 @@ def test_formulas_are_counted(tmp_path: Path, workbook: Workbook) -> None:
     workbook.active["C2"] = '=IF(A2>0,"<f>","")'
     (warning,) = said(tmp_path / "a.xlsx", workbook)
     assert warning.startswith("2 cells of sheet 'Sheet' are formulas")
+
+
+def test_errors_are_counted_and_a_column_without_cells_is_nothing_to_tell(
+    tmp_path: Path, workbook: Workbook, caplog: pytest.LogCaptureFixture
+) -> None:
+    workbook.active["A3"], workbook.active["B4"] = "#DIV/0!", "#N/A"
+    workbook.active["C1"], workbook.active["D1"] = "#REF!", "empty"
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning == "3 cells of sheet 'Sheet' hold errors such as #N/A; they are empty here"
+    assert caplog.text == ""
+
+
+def test_an_error_that_the_fast_parser_does_not_know_is_read_as_it_stands(
+    tmp_path: Path, workbook: Workbook
+) -> None:
+    workbook.active["A3"] = "#NAME?"
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert "it was read by openpyxl" in warning
+    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#NAME?", "3"]
 
 
 def test_hidden_sheets_that_were_passed_over_are_named(tmp_path: Path, workbook: Workbook) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.workbook import Workbook
 
 from jobbatch import child
@@ -67,6 +68,13 @@ class TestCells:
         assert frame["c"].to_list() == [0.1, 1e-9, None]
         assert frame["d"].to_list() == [10**15, 5, None]
         assert frame.dtypes[:4] == [pl.Int64, pl.Int64, pl.Float64, pl.Int64]
+
+    def test_times_and_days_of_an_old_mac_s_workbook_are_told_apart(self, read) -> None:
+        first, time = dt.date(1904, 1, 1), dt.time(13, 45)
+        made = book([["time", "day", "Job Title"], [time, first, "x"], [None, None, "y"]])
+        made.epoch = CALENDAR_MAC_1904
+        frame, _ = read(made)
+        assert frame.row(0) == (time, first, "x")
 
     def test_days_moments_times_and_spans_are_told_apart(self, read) -> None:
         day, moment = dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 13, 45)  # noqa: DTZ001

@@ -189,7 +189,7 @@ def test_rich_and_spoken_text_is_joined_as_it_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "x:"])
 @pytest.mark.parametrize("block", [7, 1 << 15])
-def test_hidden_rows_formulas_and_long_numbers_are_counted_whatever_the_prefix_and_wherever_blocks_end(
+def test_hidden_rows_formulas_errors_and_long_numbers_are_counted_whatever_the_prefix_and_wherever_blocks_end(
     tmp_path: Path, monkeypatch, prefix: str, block: int
 ) -> None:
     monkeypatch.setattr(sheet_xml, "_BLOCK", block)
@@ -200,9 +200,10 @@ def test_hidden_rows_formulas_and_long_numbers_are_counted_whatever_the_prefix_a
         '<row r="4"><c r="A4"><v>1234567890123456</v></c><c r="B4"><v>123456789012345</v></c>'
         '<c r="C4" s="1"><f>A4</f><v>-1.2345678901234567E+19</v></c>'
         '<c r="E4"><v>6.02E+23</v></c></row>'
+        '<row r="5"><c r="A5" s="1" t="e"><v>#N/A</v></c><c r="B5"><v>t="e"</v></c></row>'
     )
     for tag in ("row", "c", "f", "v"):
         rows = re.sub(rf"(</?){tag}\b", rf"\1{prefix}{tag}", rows)
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
         archive.writestr("sheet.xml", f"<{prefix}sheetData>{rows}</{prefix}sheetData>")
-    assert caveats.counts(tmp_path / "a.xlsx", "sheet.xml") == (2, 3, 2)
+    assert caveats.counts(tmp_path / "a.xlsx", "sheet.xml") == (2, 3, 1, 2)
