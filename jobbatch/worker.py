@@ -29,7 +29,7 @@ from jobbatch.settings.labelling import LabelSettings, size_in_bytes
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.asked_columns import context_columns
 from jobbatch.tables.source import READ_ERRORS, Handling, Table, open_table
-from jobbatch.tables.title_column import find_title_column
+from jobbatch.tables.title_column import find_title_column, reads_like_title
 from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
 
@@ -84,7 +84,8 @@ def label_table(
             ),
         )
         texts, counted = _counted(settings, table, labeller)
-        warnings = _warnings(settings, table)
+        title_column = texts[TITLE].meta.output_name()
+        warnings = _warnings(settings, table, title_column)
         if when_read is not None:
             when_read()
         answers = labeller.answers(counted, progress)
@@ -94,7 +95,7 @@ def label_table(
             source,
             FileState.of(staged, becomes=settings.output),
             labeller.model,
-            title_column=texts[TITLE].meta.output_name(),
+            title_column=title_column,
             answers=answers,
             rows=answers[_ROWS],
         )
@@ -157,9 +158,14 @@ def _counted(
     return texts, counted
 
 
-def _warnings(settings: LabelSettings, table: Table) -> list[str]:
+def _warnings(settings: LabelSettings, table: Table, title_column: str) -> list[str]:
     """Return what a person should know of the table and how it was read."""
     said = list(table.warnings)
+    if settings.title_column is None and reads_like_title(title_column):
+        said.append(
+            f"the title column's header is {title_column!r}: if it is a title, the table has no header "
+            "row, and its first row is not labelled"
+        )
     if table.text is not None and table.text.n_bad:
         said.append(
             f"{table.text.n_bad:,} lines have more fields than the header: they are in "

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,8 @@ from jobbatch.tables.formats import BAD_LINES
 from jobbatch.tables.header_row import clean_headers
 
 _BLOCK = 1 << 20
+_STATED_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n', re.IGNORECASE)
+"""A first line of Excel's own, which is neither header nor row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,10 @@ def open_text(
     text = _as_utf8(path, workspace, encoding)
     with text.open(encoding="utf-8-sig", newline="\n") as file:
         head = file.read(_BLOCK)
+    stated = _STATED_SEPARATOR.match(head)
+    separators = stated[1] if stated else "\t" if ending == ".tsv" else ",;\t|"
     try:
-        found = _header_rows(head, "\t" if ending == ".tsv" else ",;\t|")
+        found = _header_rows(head, separators, skip=1 if stated else 0)
     except csv.Error as error:
         raise InputError(
             f"{path}: the header is malformed (a quote left open, or lines that end with CR "
@@ -139,8 +144,13 @@ class _HeaderRow:
     last_line: int
 
 
-def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
+def _header_rows(head: str, separators: str, skip: int) -> list[_HeaderRow]:
     """Return the header for each separator with which it can be read; none if all is blank.
+
+    Args:
+        head: the beginning of the text.
+        separators: those that may be meant.
+        skip: rows before the header.
 
     Raises:
         csv.Error: if it can be read with none.
@@ -152,7 +162,8 @@ def _header_rows(head: str, separators: str) -> list[_HeaderRow]:
         lines = io.StringIO(head, newline="\n")
         rows = csv.reader(lines, delimiter=separator, strict=True)
         try:
-            cells = next((row for row in rows if any(map(str.strip, row))), None)
+            below = islice(rows, skip, None)
+            cells = next((row for row in below if any(map(str.strip, row))), None)
         except csv.Error as error:
             faults.append(error)
             continue

@@ -67,6 +67,11 @@ def header_worth(header: str) -> float:
     return 1.0 if _WITHIN.search(words) else 0.0
 
 
+def reads_like_title(header: str) -> bool:
+    """Return whether a header may be a title itself, as the first cell of a table without headers."""
+    return header_worth(header) == 0 and re.search(_ROLE, header) is not None
+
+
 def find_title_column(
     frame: pl.LazyFrame,
     headers: Sequence[str],

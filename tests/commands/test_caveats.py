@@ -61,6 +61,16 @@ def test_a_line_without_end_is_labelled_and_marked(command: Command) -> None:
     assert written["Job Title"].to_list() == ["director", endless, "manager"]
 
 
+def test_a_header_that_may_be_a_title_is_told(command: Command) -> None:
+    Path("people.csv").write_text("1,nurse\n2,owner\n")
+    assert command("label", "people.csv", "out.csv").code == 0
+    (warning,) = warnings_of("out.csv")
+    assert "header is 'nurse': if it is a title, the table has no header row" in warning
+    named = ("label", "people.csv", "out.csv", "--title-column", "nurse", "--overwrite")
+    assert command(*named).code == 0
+    assert warnings_of("out.csv") == []
+
+
 def test_numbers_that_the_output_cannot_hold_are_counted(command: Command) -> None:
     values = [float("nan"), 0.5, float("inf")]
     pl.DataFrame({"title": ["nurse"] * 3, "x": values}).write_parquet("people.parquet")

@@ -217,6 +217,15 @@ class TestDelimited:
         assert opened.headers == tuple(headers)
         assert rows(opened) == [tuple(row) for row in table]
 
+    @pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n'])
+    @pytest.mark.parametrize("handling", [Handling(), Handling(quarantine=True)])
+    def test_a_first_line_that_states_the_separator_is_no_row(
+        self, opened, line: str, handling: Handling
+    ) -> None:
+        table = opened("a.csv", f"{line}\nid;a,b,c\n1;nurse\n", handling=handling)
+        assert (table.headers, table.separator) == (("id", "a,b,c"), ";")
+        assert rows(table) == [("1", "nurse")]
+
     @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
     def test_the_separator_is_told_by_the_header(self, opened, separator: str) -> None:
         table = opened("a.csv", separator.join(["id", '"a,b;c"', "Job Title\n1", "x", "nurse\n"]))
