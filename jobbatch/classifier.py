@@ -85,6 +85,7 @@ class Classifier:
 
         Raises:
             ModelError: if an output is not finite, or the graph cannot take these ids.
+            ResourceError: if a GPU fails.
             OutOfMemoryError: if the batch does not fit the device's memory.
         """
         session = self._free.get()
@@ -95,6 +96,11 @@ class Classifier:
                 raise OutOfMemoryError(
                     f"the {self.device} has too little memory free for {input_ids.size} tokens: "
                     "end what else uses it, or run the same command again later to go on"
+                ) from error
+            if self.device == "cuda" and _says(error, _OF_CUDA):
+                raise ResourceError(
+                    f"the GPU failed: {error}. What was scored is kept: look at nvidia-smi, and run "
+                    "the same command again to go on"
                 ) from error
             raise ModelError(
                 f"the model failed on a batch of {input_ids.shape}: {error}"

@@ -5,6 +5,7 @@ Each command imports what it runs, so that `--help` is instant and labelling nev
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from pathlib import Path
@@ -168,8 +169,10 @@ def run(
             watch = jobs.Watch(scoring=progress, training=told, ended=ended.append)
             jobs.run(loaded, watch, wait_seconds=wait)
     finally:
-        for found in ended:
-            console.show_job_run(found, as_json=json, quiet=quiet)
+        # Of a reader that went away, the end of the command tells; here it would hide a failure.
+        with contextlib.suppress(BrokenPipeError):
+            for found in ended:
+                console.show_job_run(found, as_json=json, quiet=quiet)
 
 
 @app.command()

@@ -47,17 +47,18 @@ def each(settings: LabelSettings) -> list[LabelSettings]:
     Raises:
         InputError: if the folder is not there, or cannot be read.
         EmptyInputError: if there is no table and `fail_if_empty` is set.
-        OutputError: if the tables are all in the output's folder.
+        OutputError: if the output is the folder of the tables.
         UsageError: if the pattern is none, or two tables would have the same output.
     """
     outputs = _real(settings.output)
-    there = _tables(settings.input)
-    found = [path for path in there if outputs not in _real(path).parents]
-    if there and not found:
+    folder = settings.input if os.path.isdir(settings.input) else settings.input.parent
+    if _real(folder) == outputs:
         raise OutputError(
-            f"the tables of {settings.input} are in {settings.output}, where they are labelled into: "
-            "name another output"
+            f"{settings.output} is the folder of the tables that are labelled into it: name another "
+            "output"
         )
+    # What a pattern finds of earlier nights' outputs is no input.
+    found = [path for path in _tables(settings.input) if outputs not in _real(path).parents]
     if not found and settings.fail_if_empty:
         raise EmptyInputError(f"{settings.input}: there are no tables")
     names = [_output_name(path) for path in found]

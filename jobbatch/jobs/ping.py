@@ -32,10 +32,8 @@ def send(url: str | None, event: Literal["start", "success", "failure"]) -> None
     thread = threading.Thread(target=_get, args=(url, _ENDINGS[event], failures), daemon=True)
     thread.start()
     thread.join(TIMEOUT_SECONDS)
-    if failures:
-        logger.warning(
-            "the ping of the %s did not arrive: %s; the run goes on", event, failures[-1]
-        )
+    for failure in failures[-1:]:  # a copy: the answer may come just now
+        logger.warning("the ping of the %s did not arrive: %s; the run goes on", event, failure)
 
 
 def _get(url: str, ending: str, failures: list[str]) -> None:

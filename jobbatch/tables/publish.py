@@ -147,9 +147,9 @@ def _adopt(descriptor: int, like: Path) -> None:
         return
     # Where that is not allowed, or the file system knows no modes, it is as any new file is.
     if (wanted.st_uid, wanted.st_gid) != (own.st_uid, own.st_gid):
-        with suppress(PermissionError):
+        with suppress(OSError):
             os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
-    with suppress(PermissionError):
+    with suppress(OSError):
         os.fchmod(descriptor, wanted.st_mode & _PERMISSIONS)
 
 

@@ -469,6 +469,10 @@ def test_outputs_below_a_pattern_are_no_inputs(
         assert command("run", job).code == 0
         assert len(outcomes(job)) == 3
     assert len(list((inbox / "sub" / "done").glob("*.csv"))) == 3
+    for path in inbox.glob("*.csv"):
+        path.unlink()
+    assert command("run", job).code == 0
+    assert outcomes(job) == {}
 
 
 def test_a_table_whose_output_would_have_too_long_a_name_ends_no_other(

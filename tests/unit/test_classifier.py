@@ -226,6 +226,15 @@ class TestOnGpus:
         with pytest.raises(error, match=message):
             Classifier(b"", "cuda")
 
+    @pytest.mark.fault(37)
+    def test_a_gpu_that_fails_meanwhile_is_told_from_a_broken_model(self, runtime) -> None:
+        fake = runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
+        classifier = Classifier(b"", "cuda")
+        lost = RuntimeError("CUDA failure 719: unspecified launch failure")
+        fake.sessions[0].run_with_iobinding = mock.Mock(side_effect=lost)
+        with pytest.raises(ResourceError, match="the GPU failed: CUDA failure 719"):
+            classifier.probabilities(IDS)
+
     def test_each_gpu_has_a_session_and_all_of_them_work(self, runtime) -> None:
         fake = runtime("CUDAExecutionProvider", used="CUDAExecutionProvider")
         classifier = Classifier(b"", "cuda", ordinals=(0, 1), callers=4)
