@@ -12,8 +12,6 @@ from polars import selectors as cs
 from jobbatch.errors import InputError
 
 _HASH = "__hash"
-_KIND = "__kind"
-_FOUND = "__found"
 _SEEDS = 16
 """How many hash functions are tried before a table's texts are given up."""
 _SPARE_BITS = 1
@@ -43,6 +41,8 @@ def with_answers(
     Raises:
         InputError: if there are texts that no hash function tells apart.
     """
+    names = frame.collect_schema().names()
+    kind = max(*names, *added, key=len) + "_"  # longer than all others, so none of them
     seed = _seed(answers, texts)
     keyed = answers.select(
         _hash([pl.col(name) for name in texts], seed).alias(_HASH),
@@ -53,21 +53,21 @@ def with_answers(
         find, return_dtype=pl.UInt32, is_elementwise=True
     )
     alike = cs.by_name(*added) - cs.numeric()
-    kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(_KIND)
+    kinds = keyed.select(alike).unique(maintain_order=True).with_row_index(kind)
     on = kinds.columns[1:]
     own = keyed.join(kinds, on=on, how="left", nulls_equal=True, maintain_order="left")
-    found = _gathered(frame, own.select(cs.by_name(_KIND, *added) & cs.numeric()), position)
-    return _gathered(found, kinds.select(on), pl.col(_KIND)).select(
-        cs.by_name(*frame.collect_schema().names(), *added)
+    found = _gathered(frame, own.select(cs.by_name(kind, *added) & cs.numeric()), position)
+    return _gathered(found, kinds.select(on), cs.by_name(kind).as_expr()).select(
+        cs.by_name(*names, *added)
     )
 
 
 def _gathered(frame: pl.LazyFrame, rows: pl.DataFrame, position: pl.Expr) -> pl.LazyFrame:
     """Return the frame and, beside it, the columns of `rows` at each row's position."""
+    name = max(*frame.collect_schema().names(), *rows.columns, key=len) + "_"
+    gathered = pl.lit(rows.to_struct()).gather(position).alias(name)
     # As an expression, unnest would gather once for every column.
-    return frame.with_columns(pl.lit(rows.to_struct()).gather(position).alias(_FOUND)).unnest(
-        _FOUND
-    )
+    return frame.with_columns(gathered).unnest(cs.by_name(name))
 
 
 def _hash(texts: Sequence[pl.Expr], seed: int) -> pl.Expr:

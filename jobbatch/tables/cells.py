@@ -19,8 +19,6 @@ from jobbatch.tables.sheet_xml import column_letters
 
 Style = Literal["day", "moment", "time", "span"]
 """The number formats that dates and times need to be seen as such."""
-ROW = "__row"
-"""Column with each row's number in the sheet, the header's being 1."""
 _EXACT_INTEGERS = 10**15
 """Whole numbers from here on lose digits in a spreadsheet's decimals, so they are kept as text."""
 _EXACT_DIGITS = 15
@@ -33,14 +31,15 @@ _DAY_US = 86_400_000_000
 _CONTROL = [chr(i) for i in (*range(9), 11, 12, *range(13, 32), 0xFFFE, 0xFFFF)]
 
 
-def row(schema: pl.Schema, styles: Mapping[Style, int]) -> pl.Expr:
-    """Return the XML of a whole row, from the columns of `schema` and `ROW`.
+def row(schema: pl.Schema, styles: Mapping[Style, int], number: pl.Expr) -> pl.Expr:
+    """Return the XML of a whole row, from the columns of `schema`.
 
     Args:
         schema: the columns in order; neither lists nor binary ones.
         styles: the index of each number format in the workbook.
+        number: each row's number in the sheet, the header's being 1.
     """
-    number = pl.col(ROW).cast(pl.String)
+    number = number.cast(pl.String)
     cells = [
         _cell(cs.by_name(name).as_expr(), dtype, column_letters(i), number, styles)
         for i, (name, dtype) in enumerate(schema.items())

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import polars as pl
 import xlsxwriter
+from polars import selectors as cs
 
 from jobbatch.errors import WriteError
 from jobbatch.tables import cells
@@ -71,6 +72,10 @@ def write_workbook(
     """
     schema = frame.collect_schema()
     shell = _shell(schema, headers, metadata, n_rows)
+    number = (
+        max(schema.names(), key=len, default="") + "_"
+    )  # longer than all others, so none of them
+    row = cells.row(schema, shell.styles, cs.by_name(number).as_expr())
     big = n_rows * len(headers) > _ZIP64_CELLS
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
         for name, content in shell.parts.items():
@@ -78,7 +83,7 @@ def write_workbook(
             archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
         with archive.open(_SHEET, "w", force_zip64=big) as sheet, ThreadPoolExecutor(1) as zipping:
             pending = zipping.submit(sheet.write, shell.head)
-            for rows in _rows(frame, cells.row(schema, shell.styles)):
+            for rows in _rows(frame, row, number):
                 pending.result()
                 pending = zipping.submit(sheet.write, rows)
             pending.result()
@@ -149,10 +154,10 @@ def _shell(
     )
 
 
-def _rows(frame: pl.LazyFrame, row: pl.Expr) -> Iterator[bytes]:
-    """Yield the XML of some rows after the other."""
+def _rows(frame: pl.LazyFrame, row: pl.Expr, number: str) -> Iterator[bytes]:
+    """Yield the XML of some rows after the other; `row` reads their numbers in the column `number`."""
     first = 2
     for batch in frame.collect_batches(chunk_size=_BATCH_ROWS):
-        numbers = pl.int_range(first, first + batch.height).alias(cells.ROW)
+        numbers = pl.int_range(first, first + batch.height).alias(number)
         yield str(batch.with_columns(numbers).select(row.str.join("")).item()).encode()
         first += batch.height

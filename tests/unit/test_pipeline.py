@@ -178,6 +178,21 @@ def test_columns_with_odd_names_are_kept_apart(settings: Make, tmp_path: Path) -
     assert rows[0][:7] == ("1", "owner", "nurse", "2", "3", "4", "Individual Contributor/Staff")
 
 
+@pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet"])
+def test_no_column_of_a_table_is_taken_for_one_of_ours(
+    settings: Make, tmp_path: Path, ending: str
+) -> None:
+    names = ["__title", "__rows", "__hash", "__found", "__kind", "__row", "review_reason_"]
+    names += ["x" * n + "_" * m for n in (20, 21) for m in range(4)]
+    typed = pl.DataFrame({"Job Title": ["owner", "nurse"]} | {n: ["x", n] for n in names})
+    typed.write_parquet(tmp_path / "people.parquet")
+    output = tmp_path / f"out{ending}"
+    label_file(settings(input=tmp_path / "people.parquet", output=output))
+    headers, rows = read_back(output)
+    assert list(headers[: typed.width]) == typed.columns
+    assert [row[: typed.width] for row in rows] == typed.rows()
+
+
 def test_headers_of_text_files_and_workbooks_stay_even_if_blank_or_double(
     settings: Make, tmp_path: Path
 ) -> None:
