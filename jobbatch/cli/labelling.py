@@ -75,7 +75,7 @@ def label(
     \b
     jobbatch label contacts.xlsx labelled.xlsx
     jobbatch label crm.parquet out.parquet --title-column position --probabilities
-    jobbatch label export.csv labelled.csv --encoding latin-1 --overwrite
+    jobbatch label export.csv labelled.csv --encoding cp1252 --overwrite
 
     \b
     Reads  .xlsx .xlsm .xls .xlsb .ods .csv .tsv .parquet .jsonl .arrow

@@ -6,7 +6,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -19,6 +20,8 @@ from jobbatch.tables.formats import BAD_LINES
 from jobbatch.tables.header_row import clean_headers
 
 _BLOCK = 1 << 20
+_SAMPLE_ROWS = 100
+"""Rows below the header by which its separator is told."""
 _STATED_SEPARATOR = re.compile(r'"?sep=([^\w\s"]|\t)"?\r?\n', re.IGNORECASE)
 """A first line of Excel's own, which is neither header nor row."""
 
@@ -101,7 +104,7 @@ def open_text(
         ) from error
     if not found:
         raise InputError(f"{path} is empty")
-    header = max(found, key=lambda row: len(row.cells))
+    header = max(found, key=_HeaderRow.likelihood)
     columns, headers = clean_headers(header.cells)
     n_bad = 0
     if quarantine:
@@ -142,6 +145,20 @@ class _HeaderRow:
     separator: str
     cells: list[str]
     last_line: int
+    fields: list[int]
+    """Of the first rows below."""
+
+    def likelihood(self) -> tuple[float, bool, int]:
+        """Return what is larger for the separator that is meant.
+
+        It divides the rows too, into no more fields than the header; no header begins with a blank, as
+        after a comma in a sentence, or holds a quote, as where it divides within quotes; and it makes
+        many fields.
+        """
+        n = len(self.cells)
+        divided = sum(1 < row <= n for row in self.fields) / max(len(self.fields), 1)
+        odd = any(cell.startswith(" ") or '"' in cell for cell in self.cells)
+        return divided, not odd, n
 
 
 def _header_rows(head: str, separators: str, skip: int) -> list[_HeaderRow]:
@@ -168,9 +185,18 @@ def _header_rows(head: str, separators: str, skip: int) -> list[_HeaderRow]:
             faults.append(error)
             continue
         if cells is not None:
-            found.append(_HeaderRow(separator, cells, rows.line_num))
+            found.append(_HeaderRow(separator, cells, rows.line_num, _fields(lines, separator)))
     if faults and not found:
         raise faults[0]
+    return found
+
+
+def _fields(lines: Iterable[str], separator: str) -> list[int]:
+    """Return the number of fields of the first rows that are not blank."""
+    rows = csv.reader(lines, delimiter=separator)
+    found: list[int] = []
+    with suppress(csv.Error):  # what is wrong with a row is told where all are read
+        found += (len(row) for row in islice(rows, _SAMPLE_ROWS) if row)
     return found
 
 
@@ -227,7 +253,7 @@ def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
                 where = start_of_text + error.start
                 raise InputError(
                     f"{path} is not {found.name}: byte {where} does not decode. "
-                    "Name its encoding, for example --encoding latin-1"
+                    "Name its encoding, for example --encoding cp1252"
                 ) from error
             if found.name != "utf-8":
                 target.write(text.encode())

@@ -13,7 +13,8 @@ PREVIEW_ROWS = 60
 def find_header_row(rows: Sequence[Sequence[str | None]], asked: str | None) -> int | None:
     """Return the index of the header row; none if the sheet is empty.
 
-    It is the first row that holds the asked header; else the row with the header that most
+    It is the first row that holds the asked header, if there is one that fills at least half of the
+    sheet's width, of these; else the row with the header that most
     clearly means job title, if no row above it could be the headers as well; else the first that
     fills at least half of the sheet's width.
 
@@ -22,12 +23,12 @@ def find_header_row(rows: Sequence[Sequence[str | None]], asked: str | None) -> 
         asked: the title column's header, if the user named it.
     """
     filled = [[cell for cell in row if cell and cell.strip()] for row in rows]
+    width = max(map(len, filled), default=0)
     if asked is not None:
         wanted = normalise_header(asked)
-        for i, cells in enumerate(filled):
-            if wanted in map(normalise_header, cells):
-                return i
-    width = max(map(len, filled), default=0)
+        holding = [i for i, row in enumerate(filled) if wanted in map(normalise_header, row)]
+        if holding:
+            return next((i for i in holding if 2 * len(filled[i]) >= width), holding[0])
     if width == 0:
         return None
     worth = [max(map(header_worth, cells), default=0.0) for cells in filled]

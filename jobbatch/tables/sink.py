@@ -140,9 +140,10 @@ def _write_delimited(
     frame: pl.LazyFrame, path: Path, headers: Sequence[str], separator: str
 ) -> None:
     line = io.StringIO()
-    csv.writer(line, delimiter=separator, lineterminator="\n").writerow(headers)
+    # With CR in its ends of lines the writer quotes headers that hold one.
+    csv.writer(line, delimiter=separator, lineterminator="\r\n").writerow(headers)
     with path.open("wb") as file:
-        file.write(line.getvalue().encode())
+        file.write(line.getvalue().removesuffix("\r\n").encode() + b"\n")
         texts = frame.with_columns(cs.duration().dt.to_string("iso"), cs.time().cast(pl.String))
         texts.sink_csv(file, include_header=False, separator=separator)
 

@@ -37,6 +37,9 @@ def test_the_header_that_the_user_asked_for_decides() -> None:
     rows: Rows = [["Job Title"], ["id", "Beruf"], ["1", "Position"]]
     assert find_header_row(rows, "beruf") == 1
     assert find_header_row(rows, "not there") == 0
+    rows = [["Job Title", None, None], ["Name", "Unit", "Job Title"], ["Al", "Mess", "Cook"]]
+    assert find_header_row(rows, "job title") == 1
+    assert find_header_row([["Position"], ["a", "b", "c"]], "position") == 0
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[None, ""], [" ", None]]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 from pathlib import Path
@@ -137,6 +138,15 @@ class TestVerifying:
         path = write(TABLE, tmp_path / f"a{ending}")
         with pytest.raises(WriteError):
             sink.verify(path, ending, 3, ["id", "labels"])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+def test_headers_that_break_lines_are_quoted(tmp_path: Path, ending: str) -> None:
+    frame = pl.DataFrame({name: ["x"] for name in ("a\rb", "c\nd", "e\r\n", "f")})
+    path = write(frame, tmp_path / f"a{ending}")
+    with path.open(encoding="utf-8", newline="") as file:
+        header, row = csv.reader(file, delimiter="\t" if ending == ".tsv" else ",", strict=True)
+    assert (header, row) == (frame.columns, ["x"] * 4)
 
 
 def test_numbers_that_json_does_not_know_are_counted() -> None:

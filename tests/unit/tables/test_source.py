@@ -217,6 +217,21 @@ class TestDelimited:
         assert opened.headers == tuple(headers)
         assert rows(opened) == [tuple(row) for row in table]
 
+    @pytest.mark.parametrize(
+        ("content", "separator"),
+        [
+            ("Name;Job Title (current, last, first)\nAnn;nurse\nBob;owner\n", ";"),
+            ("Name;City, State, Zip, Land;Job Title\nAnn;Bern, BE, 30, CH;nurse\n", ";"),
+            ("Name;City, State, Zip, Land;Job Title\n", ";"),
+            ("id, name, title\n1, Ann, nurse\n", ","),
+            ("id,title,x\n1,nurse\n2,owner\n", ","),
+            ("title\nOwner; Shed\nnurse\n", ","),
+            ('id|"a,b,c,d"\n1|"x,y\n,z"\n', "|"),
+        ],
+    )
+    def test_the_rows_tell_the_separator_too(self, opened, content: str, separator: str) -> None:
+        assert opened("a.csv", content).separator == separator
+
     @pytest.mark.parametrize("line", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n'])
     @pytest.mark.parametrize("handling", [Handling(), Handling(quarantine=True)])
     def test_a_first_line_that_states_the_separator_is_no_row(
@@ -361,7 +376,7 @@ class TestEncodings:
         self, opened
     ) -> None:
         content = "a;b\n1;Müller\n".encode("latin-1")
-        with pytest.raises(InputError, match=r"not utf-8: byte 7 does.*--encoding latin-1"):
+        with pytest.raises(InputError, match=r"not utf-8: byte 7 does.*--encoding cp1252"):
             opened("a.csv", content)
 
     @pytest.mark.parametrize("before", [0, 1, 2, 3])
