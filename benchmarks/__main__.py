@@ -41,6 +41,7 @@ FULL: dict[str, Suite] = {
     "scoring": lambda: scoring.measure(rounds=5),
     "linear": lambda: linear.measure(rounds=5),
     "tables": lambda: tables.measure(5, 20_000_000, 1_300_000, 1_000_000),
+    "safety": lambda: tables.safety(9, 1_000_000, 65_000),
     "scale": lambda: scale.measure(
         rows=[10_000, 100_000, 1_000_000, 10_000_000, 100_000_000],
         known=[100_000, 1_000_000, 10_000_000],
@@ -53,6 +54,7 @@ QUICK: dict[str, Suite] = {
     "scoring": lambda: scoring.measure(rounds=1, sizes=(scoring.SHIPPED,)),
     "linear": lambda: linear.measure(rounds=1),
     "tables": lambda: tables.measure(1, 200_000, 20_000, 20_000),
+    "safety": lambda: tables.safety(1, 20_000, 4_000),
     "scale": lambda: scale.measure(
         rows=[10_000, 100_000], known=[100_000], new=[1_000, 4_000], rounds=1
     ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,16 @@ XLSX_WAYS = {
     ),
 }
 """What reads a workbook instead."""
+UNPROTECTED = (
+    "import os; from pathlib import Path; from jobbatch import runs, worker; "
+    "from jobbatch.settings.labelling import LabelSettings; "
+    "os.environ.setdefault('POLARS_HOT_TABLE_SIZE', str(worker._GROUPS_AT_HAND)); "
+    "runs.FileState.of = lambda path, becomes=None: runs.FileState(path='', size=0, sha256=''); "
+    "worker.sink.verify = lambda *_: None; "
+    "worker.label_table(LabelSettings(input=Path('{source}'), output=Path('{output}'), "
+    "cache_dir=Path('{cache}')), Path('{output}'), Path('{folder}'))"
+)
+"""The steps of `label` in one process, without lock, checksums, reopening, fsync and manifest."""
 SLOW = ("pandas with openpyxl", "openpyxl, read only")
 """What gets a twentieth of the rows."""
 WRITE_WAYS = {
@@ -75,6 +87,40 @@ def measure(rounds: int, rows: int, distinct: int, xlsx_rows: int) -> dict[str, 
             "parquet": _parquet(folder, rounds, rows, distinct),
             "xlsx": _xlsx(folder, rounds, xlsx_rows, xlsx_rows * distinct // rows),
         }
+
+
+def safety(rounds: int, rows: int, distinct: int) -> dict[str, Any]:
+    """Return what it costs that a run is safe, where all titles are known and where a tenth is new.
+
+    Args:
+        rounds: counted.
+        rows: of the table.
+        distinct: titles in it.
+    """
+    titles = inputs.many_titles(distinct)
+    found: dict[str, Any] = {"rows": rows, "distinct": distinct}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source, output, cache = (folder / n for n in ("people.parquet", "out.parquet", "cache"))
+        inputs.write_parquet(source, rows, titles)
+        label = jobbatch("label", str(source), str(output), "-q", "--cache-dir", str(cache))
+        bare = UNPROTECTED.format(source=source, output=output, cache=cache, folder=folder)
+
+        def labelled(command: list[str], stored: Path) -> Run:
+            output.unlink(missing_ok=True)
+            shutil.rmtree(cache, ignore_errors=True)
+            shutil.copytree(stored, cache)
+            return process(command)
+
+        for what, known in (("all known", distinct), ("a tenth new", distinct * 9 // 10)):
+            stored = folder / what
+            know(titles.head(known), stored)
+            ways = {
+                "jobbatch": partial(labelled, label, stored),
+                "the same steps, unprotected": partial(labelled, python("-c", bare), stored),
+            }
+            found[what] = _summary(in_turn(ways, rounds))
+    return found
 
 
 def know(titles: pl.Series, cache: Path) -> None:
