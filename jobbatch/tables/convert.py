@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
+import re
 import sys
 import zipfile
 import zlib
@@ -16,9 +17,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import fastexcel
 import polars as pl
+from polars import selectors as cs
 
 from jobbatch import child
 from jobbatch.errors import (
@@ -46,6 +49,11 @@ _MEMORY_PER_BYTE = 500
 """What each byte of a file may take besides. A small file that needs more has cells far apart, or says so:
 the parser fills the space between them, which takes it an hour before the memory is out."""
 _ZIPPED = (".xlsx", ".xlsm")
+_UNDECIDED = re.compile(r"could not determine dtype for column (\w+)")
+_MOMENT = r"^\d{4,5}-\d\d-\d\d \d\d:\d\d:\d\d"
+_SECONDS_OF_DAY = 86_400
+_LATEST_HOURS = dt.timedelta(days=60)
+"""What is shown as hours; later moments are days of 1900 and after. So are whole days before."""
 _NO_DAY = dt.date(1899, 12, 31)
 """The day before a spreadsheet's first: what a time of day gets from the parser."""
 _NO_DAY_OF_1904 = dt.date(1904, 1, 1)
@@ -150,18 +158,34 @@ class _Book:
         return sheet.visible == "visible", sheet.to_polars().rows()
 
     def rows(
-        self, name: str, header_row: int, columns: list[str], text: Sequence[str]
+        self,
+        name: str,
+        header_row: int,
+        columns: list[str],
+        only: Sequence[str] = (),
+        kind: Literal["string", "duration"] = "string",
     ) -> pl.DataFrame:
-        """Return the rows below the header, those of the columns `text` as text."""
-        sheet = self.reader.load_sheet(
-            name,
-            header_row=None,
-            skip_rows=header_row + 1,
-            column_names=columns,
-            schema_sample_rows=None,
-            dtypes=dict.fromkeys(text, "string"),
-        )
-        return sheet.to_polars()
+        """Return the rows below the header, those of the columns `only` as that kind.
+
+        A column of cells that the parser finds no kind for is text.
+        """
+        kinds: dict[str | int, Any] = dict.fromkeys(only, kind)
+        while True:
+            try:
+                sheet = self.reader.load_sheet(
+                    name,
+                    header_row=None,
+                    skip_rows=header_row + 1,
+                    column_names=columns,
+                    schema_sample_rows=None,
+                    dtypes=kinds,
+                )
+                return sheet.to_polars()
+            except fastexcel.FastExcelError as error:
+                undecided = _UNDECIDED.search(str(error))
+                if undecided is None or undecided[1] in kinds:
+                    raise
+                kinds[undecided[1]] = "string"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +262,9 @@ def _below(
     book: _Book, name: str, header_row: int, header: Sequence[str | None], peeked: Preview | None
 ) -> _Found:
     """Return the rows below a header."""
-    frame = book.rows(name, header_row, [f"c{i}" for i in range(len(header))], text=[])
+    frame = book.rows(name, header_row, [f"c{i}" for i in range(len(header))])
     frame = _with_lost_text(book, name, header_row, frame, peeked)
+    frame = _with_days_and_times(book, name, header_row, frame)
     return _Found(name=name, frame=frame, header=header, header_row=header_row)
 
 
@@ -257,10 +282,55 @@ def _with_lost_text(
         doubtful = sorted(places[place] for place in texts)
     if doubtful:
         names = [frame.columns[i] for i in doubtful]
-        text = book.rows(name, header_row, frame.columns, text=names)
+        text = book.rows(name, header_row, frame.columns, only=names)
         lossy = [c for c in names if text[c].null_count() < frame[c].null_count()]
         frame = frame.with_columns(text.select(lossy))
     return frame.with_columns(_plain(column) for column in frame)
+
+
+def _with_days_and_times(
+    book: _Book, name: str, header_row: int, frame: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the rows with days and times among texts as they are seen.
+
+    The parser shows all of them as moments, times of day and hours as some of 1899 and 1900.
+    """
+    mixed = [c.name for c in frame.select(cs.string()) if c.str.contains(_MOMENT).any()]
+    if not mixed:
+        return frame
+    try:
+        # Null for what only looks like a moment: text.
+        since = book.rows(name, header_row, frame.columns, only=mixed, kind="duration")
+    except fastexcel.FastExcelError:
+        return frame  # which has been read
+    return frame.with_columns(_as_seen(frame[c], since[c]) for c in mixed)
+
+
+def _as_seen(shown: pl.Series, since: pl.Series) -> pl.Series:
+    """Return texts of which some are moments by the time `since` the parser's first day."""
+    seconds = since.dt.total_seconds().abs()
+    sign = pl.when(since.dt.total_milliseconds() < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    clock = pl.format(
+        "{}{}:{}:{}",
+        sign,
+        *(part.cast(pl.String).str.zfill(2) for part in _clock(seconds)),
+    )
+    is_day = seconds % _SECONDS_OF_DAY == 0
+    is_time = (since < _LATEST_HOURS) & ~(is_day & (since >= dt.timedelta(days=1)))
+    seen = (
+        pl.when(since.is_null())
+        .then(shown)
+        .when(is_time)
+        .then(clock)
+        .when(is_day)
+        .then(shown.str.head(10))
+        .otherwise(shown)
+    )
+    return pl.select(seen.alias(shown.name)).to_series()
+
+
+def _clock(seconds: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
+    return seconds // 3_600, seconds // 60 % 60, seconds % 60
 
 
 def _plain(column: pl.Series) -> pl.Series:

@@ -58,10 +58,20 @@ def test_errors_are_counted_and_a_column_without_cells_is_nothing_to_tell(
 def test_an_error_that_the_fast_parser_does_not_know_is_read_as_it_stands(
     tmp_path: Path, workbook: Workbook
 ) -> None:
-    workbook.active["A3"] = "#NAME?"
+    workbook.active["A3"] = "#SPILL!"
+    workbook.active["A3"].data_type = "e"
     (warning,) = said(tmp_path / "a.xlsx", workbook)
     assert "it was read by openpyxl" in warning
-    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#NAME?", "3"]
+    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#SPILL!", "3"]
+
+
+def test_an_error_for_which_the_parser_finds_no_kind_is_counted_as_any(
+    tmp_path: Path, workbook: Workbook
+) -> None:
+    workbook.active["A3"] = "#NAME?"
+    (warning,) = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("1 cells of sheet 'Sheet' hold errors")
+    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", None, "3"]
 
 
 def test_hidden_sheets_that_were_passed_over_are_named(tmp_path: Path, workbook: Workbook) -> None:

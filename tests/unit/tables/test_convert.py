@@ -84,6 +84,21 @@ class TestCells:
         assert frame.row(0) == (day, moment, time, span, "x")
         assert frame.row(1) == (None, None, None, None, "y")
 
+    def test_days_times_and_hours_among_texts_are_as_they_are_seen(self, read) -> None:
+        seen = {
+            "closed": "closed",
+            dt.time(10, 30): "10:30:00",
+            dt.time(0, 0): "00:00:00",
+            dt.timedelta(hours=30, seconds=5): "30:00:05",
+            dt.timedelta(hours=100): "100:00:00",
+            dt.date(2024, 5, 6): "2024-05-06",
+            dt.datetime(2024, 5, 6, 7, 8, 9): "2024-05-06 07:08:09",  # noqa: DTZ001
+            "2024-05-06 00:00:00": "2024-05-06 00:00:00",
+            "1899-12-31 10:30:00": "1899-12-31 10:30:00",
+        }
+        frame, _ = read(book([["when", "Job Title"], *([cell, "x"] for cell in seen)]))
+        assert frame["when"].to_list() == list(seen.values())
+
     def test_truth_values_stay_truth_values(self, read) -> None:
         frame, _ = read(book([["Job Title", "b"], ["x", True], ["y", False], ["z", None]]))
         assert frame["b"].to_list() == [True, False, None]
