@@ -183,7 +183,9 @@ class _Book:
                 return sheet.to_polars()
             except fastexcel.FastExcelError as error:
                 undecided = _UNDECIDED.search(str(error))
-                if undecided is None or undecided[1] in kinds:
+                # As text, .ods would lose its times.
+                is_ods = self.path.suffix.lower() == ".ods"
+                if undecided is None or undecided[1] in kinds or is_ods:
                     raise
                 kinds[undecided[1]] = "string"
 
