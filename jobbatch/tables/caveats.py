@@ -69,8 +69,10 @@ def counts(path: Path, part: str) -> Counts:
     return Counts(hidden, formulas, errors, numbers)
 
 
-def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
-    """Return what to say of a sheet whose XML can be looked at."""
+def of_xml(
+    path: Path, name: str, peeked: Preview | None, *, errors_are_read: bool = False
+) -> list[str]:
+    """Return what to say of a sheet whose XML can be looked at; of errors only where they are lost."""
     if peeked is None:
         return []
     try:
@@ -85,7 +87,7 @@ def of_xml(path: Path, name: str, peeked: Preview | None) -> list[str]:
             f"{formulas:,} cells of sheet {name!r} are formulas; the values that they had when the "
             "workbook was saved are read"
         )
-    if errors:
+    if errors and not errors_are_read:
         said.append(
             f"{errors:,} cells of sheet {name!r} hold errors such as #N/A; they are empty here"
         )

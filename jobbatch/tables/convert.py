@@ -236,12 +236,14 @@ def _read_slowly(path: Path, request: Request, refused: InputError) -> _Found:
     header += [None] * (frame.width - len(header))
     missing = (pl.lit(None, pl.String).alias(f"c{i}") for i in range(frame.width, len(header)))
     slowly = "the fast parser refuses the workbook: it was read by openpyxl, every cell as text"
+    peeked = (sheet_xml.previews(path, PREVIEW_ROWS) or {}).get(name)
+    said = caveats.of_xml(path, name, peeked, errors_are_read=True)
     return _Found(
         name=name,
         frame=frame.with_columns(missing),
         header=header,
         header_row=header_row,
-        warnings=(slowly, *passed_over),
+        warnings=(slowly, *passed_over, *said),
     )
 
 

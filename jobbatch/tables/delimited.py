@@ -53,7 +53,8 @@ class Delimited:
                     if len(row) > len(self.headers):
                         return (
                             f"line {rows.line_num} has {len(row)} fields, the header has "
-                            f"{len(self.headers)}"
+                            f"{len(self.headers)}. Mend it, or put such lines aside with --bad-rows "
+                            "quarantine"
                         )
             except csv.Error as fault:
                 return f"line {rows.line_num}: {fault}"

@@ -62,4 +62,8 @@ def _text(value: Any) -> str | None:
         return str(int(value))
     if isinstance(value, dt.datetime) and value.time() == dt.time():
         return str(value.date())
+    if isinstance(value, dt.timedelta):
+        seconds = abs(round(value.total_seconds()))
+        sign = "-" if value < dt.timedelta() else ""
+        return f"{sign}{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import openpyxl
@@ -60,8 +61,12 @@ def test_an_error_that_the_fast_parser_does_not_know_is_read_as_it_stands(
 ) -> None:
     workbook.active["A3"] = "#SPILL!"
     workbook.active["A3"].data_type = "e"
-    (warning,) = said(tmp_path / "a.xlsx", workbook)
-    assert "it was read by openpyxl" in warning
+    workbook.active["C2"] = dt.timedelta(hours=30, minutes=5)
+    workbook.active.row_dimensions[4].hidden = True
+    slowly, hidden = said(tmp_path / "a.xlsx", workbook)
+    assert "it was read by openpyxl" in slowly
+    assert hidden.startswith("1 rows of sheet 'Sheet' are hidden")
+    assert pl.read_ipc(tmp_path / "a.arrow").to_series(2).to_list() == ["30:05:00", None, None]
     assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#SPILL!", "3"]
 
 
