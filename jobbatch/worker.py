@@ -28,7 +28,7 @@ from jobbatch.runs import FileState, Labelled, bad_rows_path
 from jobbatch.settings.labelling import LabelSettings, size_in_bytes
 from jobbatch.tables import formats, publish, sink
 from jobbatch.tables.asked_columns import context_columns
-from jobbatch.tables.source import READ_ERRORS, Handling, Table, open_table
+from jobbatch.tables.source import READ_ERRORS, Handling, Table, first_line, open_table
 from jobbatch.tables.title_column import find_title_column, reads_like_title
 from jobbatch.titles import context_cell
 from jobbatch.weights import resolve_model
@@ -100,8 +100,8 @@ def label_table(
             rows=answers[_ROWS],
         )
         counts = labeller.words(answers, _ROWS) if count_words else {}
-        if table.text is not None and table.text.n_bad:
-            counts |= {"bad_rows": table.text.n_bad}
+        if table.n_bad:
+            counts |= {"bad_rows": table.n_bad}
         manifest = replace(manifest, warnings=warnings, counts=manifest.counts | counts)
     return Labelled(
         manifest=manifest,
@@ -154,7 +154,7 @@ def _counted(
         )
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
     except READ_ERRORS as error:
-        raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+        raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
     return texts, counted
 
 
@@ -166,9 +166,9 @@ def _warnings(settings: LabelSettings, table: Table, title_column: str) -> list[
             f"the title column's header is {title_column!r}: if it is a title, the table has no header "
             "row, and its first row is not labelled"
         )
-    if table.text is not None and table.text.n_bad:
+    if table.n_bad:
         said.append(
-            f"{table.text.n_bad:,} lines have more fields than the header: they are in "
+            f"{table.n_bad:,} lines have more fields than the header: they are in "
             f"{bad_rows_path(settings.output).name} and not labelled"
         )
     ending = settings.output.suffix.lower()
@@ -176,7 +176,7 @@ def _warnings(settings: LabelSettings, table: Table, title_column: str) -> list[
         runnable = sink.runnable(table.frame, table.headers) if ending in formats.DELIMITED else 0
         not_finite = sink.not_finite(table.frame) if ending in formats.JSON_LINES else 0
     except READ_ERRORS as error:
-        raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+        raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
     if not_finite:
         said.append(
             f"{not_finite:,} numbers are NaN or infinite, which JSON cannot hold: they are null"
@@ -256,7 +256,7 @@ def _write(
             source.check_unchanged(settings.input)  # which then is the reason
             if isinstance(error, OSError) and (error.errno or _OF_THE_SYSTEM in str(error)):
                 raise
-            raise InputError(f"{settings.input} cannot be read: {table.fault(error)}") from error
+            raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
         except Exception:
             source.check_unchanged(settings.input)
             raise

@@ -6,7 +6,8 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,10 @@ from pathlib import Path
 import polars as pl
 
 from jobbatch.errors import InputError, UsageError
+from jobbatch.tables import ragged
 from jobbatch.tables.formats import BAD_LINES
 from jobbatch.tables.header_row import clean_headers
+from jobbatch.tables.ragged import Header
 
 _BLOCK = 1 << 20
 _SAMPLE_ROWS = 100
@@ -34,31 +37,15 @@ class Delimited:
         frame: all its columns as text, under unique names.
         headers: the headers as they stand in the file, one per column.
         separator: between the fields.
-        text: the file in UTF-8, less what was put aside.
         n_bad: lines put aside, which are in `BAD_LINES` of the workspace.
+        warnings: what a person should know of how it was read.
     """
 
     frame: pl.LazyFrame
     headers: tuple[str, ...]
     separator: str
-    text: Path
     n_bad: int = 0
-
-    def fault(self) -> str | None:
-        """Return the first fault of the rows and its line, if there is one."""
-        with self.text.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=self.separator)
-            try:
-                for row in rows:
-                    if len(row) > len(self.headers):
-                        return (
-                            f"line {rows.line_num} has {len(row)} fields, the header has "
-                            f"{len(self.headers)}. Mend it, or put such lines aside with --bad-rows "
-                            "quarantine"
-                        )
-            except csv.Error as fault:
-                return f"line {rows.line_num}: {fault}"
-        return None
+    warnings: tuple[str, ...] = ()
 
 
 def codec(encoding: str | None) -> codecs.CodecInfo:
@@ -88,43 +75,74 @@ def open_text(
         quarantine: put lines with more fields than the header aside.
 
     Raises:
-        InputError: if the file does not decode, is empty, or its header is malformed.
+        InputError: if the file does not decode, is empty, or its header or a line is malformed.
         UsageError: if there is no such encoding.
     """
     text = _as_utf8(path, workspace, encoding)
     with text.open(encoding="utf-8-sig", newline="\n") as file:
         head = file.read(_BLOCK)
+    if "\r" in head and "\n" not in head:
+        text, head = _with_line_feeds(text, workspace), head.replace("\r", "\n")
     stated = _STATED_SEPARATOR.match(head)
     separators = stated[1] if stated else "\t" if ending == ".tsv" else ",;\t|"
     try:
         found = _header_rows(head, separators, skip=1 if stated else 0)
     except csv.Error as error:
         raise InputError(
-            f"{path}: the header is malformed (a quote left open, or lines that end with CR "
-            "alone?). Save it again as .csv"
+            f"{path}: the header is malformed (a quote left open?). Save it again as .csv"
         ) from error
     if not found:
         raise InputError(f"{path} is empty")
     header = max(found, key=_HeaderRow.likelihood)
     columns, headers = clean_headers(header.cells)
+    shape = Header(header.separator, len(columns), header.last_line)
     n_bad = 0
-    if quarantine:
-        text, n_bad = _sorted_out(path, text, workspace, header)
-    frame = pl.scan_csv(
-        plainly_named(text, workspace),
+    warnings = []
+    try:
+        if quarantine:
+            good = workspace / "good.csv"
+            n_bad = ragged.put_aside(text, good, workspace / BAD_LINES, shape)
+            text = good
+        text = plainly_named(text, workspace)
+        frame = _scan(text, columns, shape)
+        try:
+            blanks = frame.null_count().collect()
+        except pl.exceptions.PolarsError:
+            mended = workspace / "mended.csv"
+            n_dropped = ragged.rewrite(text, mended, shape)
+            frame = _scan(mended, columns, shape._replace(last_line=0))
+            blanks = frame.null_count().collect()
+            warnings.append(
+                "quotes stand within fields: each line was read as a row of its own"
+                + (f"; {n_dropped:,} lines lost quotes around parts of fields" if n_dropped else "")
+            )
+        # A field that is missing is blank.
+        missing = ragged.short(text, shape) if blanks.row(0)[-1] else ragged.Short(0, 0)
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if missing.number:
+        warnings.append(
+            f"{missing.number:,} lines have fewer fields than the header, the first is line "
+            f"{missing.first}; the missing ones are empty"
+        )
+    return Delimited(
+        frame=frame,
+        headers=tuple(headers),
+        separator=header.separator,
+        n_bad=n_bad,
+        warnings=tuple(warnings),
+    )
+
+
+def _scan(text: Path, columns: Sequence[str], header: Header) -> pl.LazyFrame:
+    return pl.scan_csv(
+        text,
         separator=header.separator,
         has_header=False,
         skip_lines=header.last_line,
         schema=dict.fromkeys(columns, pl.String),
         missing_columns="insert",
         glob=False,
-    )
-    return Delimited(
-        frame=frame,
-        headers=tuple(headers),
-        separator=header.separator,
-        text=text,
-        n_bad=n_bad,
     )
 
 
@@ -201,38 +219,12 @@ def _fields(lines: Iterable[str], separator: str) -> list[int]:
     return found
 
 
-def _sorted_out(path: Path, text: Path, workspace: Path, header: _HeaderRow) -> tuple[Path, int]:
-    """Return a copy without the lines that have more fields than the header, and their number.
-
-    What stays and what goes is copied as it stands; the latter into `BAD_LINES`, below the header.
-    """
-    good, n_bad = workspace / "good.csv", 0
-    with (
-        text.open(encoding="utf-8-sig", newline="") as source,
-        good.open("w", encoding="utf-8", newline="") as kept,
-        (workspace / BAD_LINES).open("w", encoding="utf-8", newline="") as aside,
-    ):
-        record: list[str] = []
-
-        def lines() -> Iterator[str]:
-            for line in source:
-                record.append(line)
-                yield line
-
-        rows = csv.reader(lines(), delimiter=header.separator)
-        try:
-            for row in rows:
-                heading = rows.line_num <= header.last_line
-                bad = not heading and len(row) > len(header.cells)
-                n_bad += bad
-                if heading or bad:
-                    aside.writelines(record)
-                if not bad:
-                    kept.writelines(record)
-                record.clear()
-        except csv.Error as error:
-            raise InputError(f"{path} cannot be read: line {rows.line_num}: {error}") from error
-    return good, n_bad
+def _with_line_feeds(text: Path, workspace: Path) -> Path:
+    """Return a copy of a text whose lines end with CR alone, as on old Macs."""
+    copy = workspace / "lines.csv"
+    with text.open(encoding="utf-8") as source, copy.open("w", encoding="utf-8") as target:
+        shutil.copyfileobj(source, target, _BLOCK)
+    return copy
 
 
 def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:

@@ -20,7 +20,7 @@ from jobbatch.errors import InputError, WriteError
 from jobbatch.tables import formats
 from jobbatch.tables.archive import MAX_UNZIPPED
 from jobbatch.tables.convert import Request, Sheet
-from jobbatch.tables.delimited import Delimited, open_text, plainly_named
+from jobbatch.tables.delimited import open_text, plainly_named
 from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 3_600.0
@@ -61,7 +61,7 @@ class Table:
         headers: the headers as they stand in the file, one per column.
         sheet: the sheet's name and header row, for a spreadsheet.
         separator: between the fields, for delimited text.
-        text: where the rows come from, for delimited text.
+        n_bad: lines of delimited text put aside, which are in `BAD_LINES` of the workspace.
         warnings: what a person should know of how it was read.
     """
 
@@ -69,13 +69,8 @@ class Table:
     headers: tuple[str, ...]
     sheet: Sheet | None = None
     separator: str | None = None
-    text: Delimited | None = None
+    n_bad: int = 0
     warnings: tuple[str, ...] = ()
-
-    def fault(self, error: BaseException) -> str:
-        """Return what is wrong with a table that Polars could not read, and in which line."""
-        found = self.text.fault() if self.text is not None else None
-        return found or first_line(error)
 
 
 def first_line(error: BaseException) -> str:
@@ -115,7 +110,11 @@ def open_table(
         if ending in formats.DELIMITED:
             text = open_text(path, workspace, ending, encoding, quarantine=handling.quarantine)
             return Table(
-                frame=text.frame, headers=text.headers, separator=text.separator, text=text
+                frame=text.frame,
+                headers=text.headers,
+                separator=text.separator,
+                n_bad=text.n_bad,
+                warnings=text.warnings,
             )
         return _scan(plainly_named(path, workspace), ending, workspace)
     except READ_ERRORS as error:

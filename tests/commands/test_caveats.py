@@ -85,6 +85,14 @@ def test_numbers_that_the_output_cannot_hold_are_counted(command: Command) -> No
 
 @pytest.mark.fault(26)
 class TestBadRows:
+    def test_short_lines_and_odd_quotes_are_read_and_told(self, command: Command) -> None:
+        Path("people.csv").write_text('id,Job Title,screen\n1,nurse,12"\n2,owner\n')
+        assert command("label", "people.csv", "out.parquet").code == 0
+        assert pl.read_parquet("out.parquet")["screen"].to_list() == ['12"', None]
+        quotes, short = warnings_of("out.parquet")
+        assert quotes == "quotes stand within fields: each line was read as a row of its own"
+        assert short.startswith("1 lines have fewer fields than the header, the first is line 3;")
+
     def test_a_line_with_too_many_fields_is_refused_by_its_number(
         self, command: Command, files: Files
     ) -> None:
