@@ -18,6 +18,11 @@ from jobbatch.tables.sheet_xml import Preview, blocks
 _HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
 _FORMULA = re.compile(rb"<f[\s/>]")
 _ERROR = re.compile(rb'<(?:\w+:)?c(?=\s)[^>]*\st="e"')
+_TRUTH_VALUE = re.compile(rb'<(?:\w+:)?c(?=\s)[^>]*\st="b"')
+_UNSAVED = re.compile(
+    rb"(?:<(?:\w+:)?f(?:\s[^>]*)?/>|</(?:\w+:)?f>)"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v></(?:\w+:)?v>)?</(?:\w+:)?c>"
+)
 _PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
 
 
@@ -39,46 +44,51 @@ class Counts(NamedTuple):
     Attributes:
         hidden_rows: that a spreadsheet program does not show.
         formulas: cells that hold one.
+        unsaved: those of them that hold no value.
         errors: cells that hold one, such as #N/A, which the parser takes for empty.
         long_numbers: cells with a number of more than 15 digits, which a spreadsheet rounds.
+        truth_values: cells that hold one.
     """
 
     hidden_rows: int
     formulas: int
+    unsaved: int
     errors: int
     long_numbers: int
+    truth_values: int
 
 
-def counts(path: Path, part: str) -> Counts:
-    """Return what there is in a sheet.
+def counts(path: Path, peeked: Preview | None) -> Counts | None:
+    """Return what there is in a sheet; None if its XML cannot be looked at.
 
     Args:
         path: the workbook.
-        part: the sheet's file in the archive.
+        peeked: what the sheet begins with; None if that is unclear.
     """
-    hidden = formulas = errors = numbers = 0
-    with zipfile.ZipFile(path) as archive:
-        for block in blocks(archive, part):
-            # Plain searches first: they take a tenth of the time that the patterns do.
-            hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
-            formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
-            formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
-            errors += len(_ERROR.findall(block)) if b't="e"' in block else 0
-            if _LONG_VALUE.search(block):
-                numbers += len(_LONG_VALUE.findall(block)) - len(_LONG_TEXT.findall(block))
-    return Counts(hidden, formulas, errors, numbers)
-
-
-def of_xml(
-    path: Path, name: str, peeked: Preview | None, *, errors_are_read: bool = False
-) -> list[str]:
-    """Return what to say of a sheet whose XML can be looked at; of errors only where they are lost."""
     if peeked is None:
-        return []
+        return None
+    hidden = formulas = unsaved = errors = numbers = truths = 0
     try:
-        hidden, formulas, errors, numbers = counts(path, peeked.part)
+        with zipfile.ZipFile(path) as archive:
+            for block in blocks(archive, peeked.part):
+                # Plain searches first: they take a tenth of the time that the patterns do.
+                hidden += len(_HIDDEN_ROW.findall(block)) if b"hidden=" in block else 0
+                before = formulas
+                formulas += len(_FORMULA.findall(block)) if b"<f" in block else 0
+                formulas += len(_PREFIXED_FORMULA.findall(block)) if b":f" in block else 0
+                unsaved += len(_UNSAVED.findall(block)) if formulas > before else 0
+                errors += len(_ERROR.findall(block)) if b't="e"' in block else 0
+                truths += len(_TRUTH_VALUE.findall(block)) if b't="b"' in block else 0
+                if _LONG_VALUE.search(block):
+                    numbers += len(_LONG_VALUE.findall(block)) - len(_LONG_TEXT.findall(block))
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError):
-        return []  # the parser says what is wrong
+        return None  # the parser says what is wrong
+    return Counts(hidden, formulas, unsaved, errors, numbers, truths)
+
+
+def of_counts(found: Counts, name: str) -> list[str]:
+    """Return what to say of the sheet of that name."""
+    hidden, formulas, unsaved, errors, numbers, _ = found
     said = []
     if hidden:
         said.append(f"{hidden:,} rows of sheet {name!r} are hidden; they are read all the same")
@@ -87,7 +97,12 @@ def of_xml(
             f"{formulas:,} cells of sheet {name!r} are formulas; the values that they had when the "
             "workbook was saved are read"
         )
-    if errors and not errors_are_read:
+    if unsaved:
+        said.append(
+            f"{unsaved:,} formulas of sheet {name!r} were saved without a value: their cells are empty "
+            "here, until the workbook is opened and saved in a spreadsheet program"
+        )
+    if errors:
         said.append(
             f"{errors:,} cells of sheet {name!r} hold errors such as #N/A; they are empty here"
         )

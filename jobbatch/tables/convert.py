@@ -6,7 +6,6 @@ memory.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import os
 import re
@@ -16,12 +15,12 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import fastexcel
 import polars as pl
-from polars import selectors as cs
 
 from jobbatch import child
 from jobbatch.errors import (
@@ -30,10 +29,11 @@ from jobbatch.errors import (
     PasswordError,
     WriteError,
 )
-from jobbatch.tables import caveats, protected, sheet_xml
+from jobbatch.tables import caveats, mixed_columns, protected, sheet_xml
 from jobbatch.tables.archive import MAX_UNZIPPED, check_archive
 from jobbatch.tables.fallback import FallbackBook
 from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_row
+from jobbatch.tables.mixed_columns import Kind
 from jobbatch.tables.sheet_choice import choose_sheet
 from jobbatch.tables.sheet_xml import Preview, Rows
 
@@ -50,14 +50,6 @@ _MEMORY_PER_BYTE = 500
 the parser fills the space between them, which takes it an hour before the memory is out."""
 _ZIPPED = (".xlsx", ".xlsm")
 _UNDECIDED = re.compile(r"could not determine dtype for column (\w+)")
-_MOMENT = r"^\d{4,5}-\d\d-\d\d \d\d:\d\d:\d\d"
-_SECONDS_OF_DAY = 86_400
-_LATEST_HOURS = dt.timedelta(days=60)
-"""What is shown as hours; later moments are days of 1900 and after. So are whole days before."""
-_NO_DAY = dt.date(1899, 12, 31)
-"""The day before a spreadsheet's first: what a time of day gets from the parser."""
-_NO_DAY_OF_1904 = dt.date(1904, 1, 1)
-"""The same in a workbook that counts days as old Macs did, where it may also be a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +155,7 @@ class _Book:
         header_row: int,
         columns: list[str],
         only: Sequence[str] = (),
-        kind: Literal["string", "duration"] = "string",
+        kind: Kind = "string",
     ) -> pl.DataFrame:
         """Return the rows below the header, those of the columns `only` as that kind.
 
@@ -206,11 +198,19 @@ def _parsed(path: Path, request: Request) -> _Found:
     name, passed_over = choose_sheet(book, request.source, request.sheet, request.title_column)
     peeked = book.peeked.get(name)
     with ThreadPoolExecutor(1) as beside:
-        counted = beside.submit(caveats.of_xml, path, name, peeked)
+        counting = beside.submit(caveats.counts, path, peeked)
         found = _read(book, name, request.title_column)
     if found is None:
         raise InputError(f"{request.source}: sheet {name!r} is empty")
-    said = counted.result() if peeked else caveats.of_numbers(found.frame, found.header)
+    counts = counting.result()
+    if counts is None or counts.truth_values:
+        again = partial(book.rows, name, found.header_row, found.frame.columns)
+        found = replace(found, frame=mixed_columns.with_truth_values(found.frame, again))
+    said = (
+        caveats.of_numbers(found.frame, found.header)
+        if counts is None
+        else caveats.of_counts(counts, name)
+    )
     return replace(found, warnings=(*passed_over, *said))
 
 
@@ -237,7 +237,8 @@ def _read_slowly(path: Path, request: Request, refused: InputError) -> _Found:
     missing = (pl.lit(None, pl.String).alias(f"c{i}") for i in range(frame.width, len(header)))
     slowly = "the fast parser refuses the workbook: it was read by openpyxl, every cell as text"
     peeked = (sheet_xml.previews(path, PREVIEW_ROWS) or {}).get(name)
-    said = caveats.of_xml(path, name, peeked, errors_are_read=True)
+    counts = caveats.counts(path, peeked)
+    said = [] if counts is None else caveats.of_counts(counts._replace(errors=0), name)
     return _Found(
         name=name,
         frame=frame.with_columns(missing),
@@ -267,87 +268,24 @@ def _below(
 ) -> _Found:
     """Return the rows below a header."""
     frame = book.rows(name, header_row, [f"c{i}" for i in range(len(header))])
-    frame = _with_lost_text(book, name, header_row, frame, peeked)
-    frame = _with_days_and_times(book, name, header_row, frame)
+    again = partial(book.rows, name, header_row, frame.columns)
+    frame = mixed_columns.with_lost_text(
+        frame, again, partial(_holding_text, book.path, peeked, header_row)
+    )
+    frame = mixed_columns.with_days_and_times(frame, again)
+    frame = mixed_columns.with_all_digits(frame, again)
     return _Found(name=name, frame=frame, header=header, header_row=header_row)
 
 
-def _with_lost_text(
-    book: _Book, name: str, header_row: int, frame: pl.DataFrame, peeked: Preview | None
-) -> pl.DataFrame:
-    """Return the rows with columns that hold text anywhere as text.
-
-    The parser takes 'n/a' in a column of numbers for null.
-    """
-    doubtful = [i for i, c in enumerate(frame) if c.dtype != pl.String and c.null_count()]
-    if doubtful and peeked is not None:
-        places = {peeked.first_column + i: i for i in doubtful}
-        texts = sheet_xml.columns_with_text(book.path, peeked.part, places, below=header_row + 1)
-        doubtful = sorted(places[place] for place in texts)
-    if doubtful:
-        names = [frame.columns[i] for i in doubtful]
-        text = book.rows(name, header_row, frame.columns, only=names)
-        lossy = [c for c in names if text[c].null_count() < frame[c].null_count()]
-        frame = frame.with_columns(text.select(lossy))
-    return frame.with_columns(_plain(column) for column in frame)
-
-
-def _with_days_and_times(
-    book: _Book, name: str, header_row: int, frame: pl.DataFrame
-) -> pl.DataFrame:
-    """Return the rows with days and times among texts as they are seen.
-
-    The parser shows all of them as moments, times of day and hours as some of 1899 and 1900.
-    """
-    mixed = [c.name for c in frame.select(cs.string()) if c.str.contains(_MOMENT).any()]
-    if not mixed:
-        return frame
-    try:
-        # Null for what only looks like a moment: text.
-        since = book.rows(name, header_row, frame.columns, only=mixed, kind="duration")
-    except fastexcel.FastExcelError:
-        return frame  # which has been read
-    return frame.with_columns(_as_seen(frame[c], since[c]) for c in mixed)
-
-
-def _as_seen(shown: pl.Series, since: pl.Series) -> pl.Series:
-    """Return texts of which some are moments by the time `since` the parser's first day."""
-    seconds = since.dt.total_seconds().abs()
-    sign = pl.when(since.dt.total_milliseconds() < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-    clock = pl.format(
-        "{}{}:{}:{}",
-        sign,
-        *(part.cast(pl.String).str.zfill(2) for part in _clock(seconds)),
-    )
-    is_day = seconds % _SECONDS_OF_DAY == 0
-    is_time = (since < _LATEST_HOURS) & ~(is_day & (since >= dt.timedelta(days=1)))
-    seen = (
-        pl.when(since.is_null())
-        .then(shown)
-        .when(is_time)
-        .then(clock)
-        .when(is_day)
-        .then(shown.str.head(10))
-        .otherwise(shown)
-    )
-    return pl.select(seen.alias(shown.name)).to_series()
-
-
-def _clock(seconds: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
-    return seconds // 3_600, seconds // 60 % 60, seconds % 60
-
-
-def _plain(column: pl.Series) -> pl.Series:
-    """Show whole numbers, days and times as such: a spreadsheet stores all as decimals."""
-    if column.dtype == pl.Float64 and ((column % 1 == 0) & (column.abs() < 2**53)).all():
-        return column.cast(pl.Int64)
-    if column.dtype != pl.Datetime:
-        return column
-    days = column.dt.date()
-    has_times = not (column == column.dt.truncate("1d")).all()
-    if (days == _NO_DAY).all() or (has_times and (days == _NO_DAY_OF_1904).all()):
-        return column.dt.time()
-    return column if has_times else days
+def _holding_text(
+    path: Path, peeked: Preview | None, header_row: int, columns: Sequence[int]
+) -> list[int]:
+    """Return which of some columns may hold text below the header."""
+    if peeked is None or not columns:
+        return list(columns)
+    places = {peeked.first_column + i: i for i in columns}
+    texts = sheet_xml.columns_with_text(path, peeked.part, places, below=header_row + 1)
+    return sorted(places[place] for place in texts)
 
 
 def _limit_memory(source: Path) -> None:

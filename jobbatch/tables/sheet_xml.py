@@ -114,12 +114,13 @@ def _column_index(letters: str) -> int:
 
 
 def blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
-    """Yield the part's content in blocks that end before a tag begins."""
+    """Yield the part's content in blocks that end before a cell or, without any, a tag begins."""
     rest = b""
     with archive.open(part) as file:
         while block := file.read(32 * _BLOCK):
             text = rest + block
-            end = text.rfind(b"<")
+            cell = max(text.rfind(b"<c "), text.rfind(b"<", 0, text.rfind(b":c ") + 1))
+            end = cell if cell > 0 else text.rfind(b"<")
             yield text[:end]
             rest = text[end:]
     yield rest

@@ -29,11 +29,11 @@ def test_hidden_rows_and_formulas_are_told_on_the_terminal_and_in_the_manifest(
     book.save("people.xlsx")
     ran = command("label", "people.xlsx", "out.parquet", "--quiet")
     assert ran.code == 0
-    assert [line.split()[:2] for line in ran.err.splitlines()] == [["warning:", "1"]] * 2
+    assert [line.split()[:2] for line in ran.err.splitlines()] == [["warning:", "1"]] * 3
     assert "are hidden" in ran.err
     assert warnings_of("out.parquet")[1].startswith("1 cells of sheet 'Sheet' are formulas")
     report = json.loads(command("label", "people.xlsx", "2.parquet", "--json").out)
-    assert len(report["manifest"]["warnings"]) == 2
+    assert len(report["manifest"]["warnings"]) == 3
     assert pl.read_parquet("out.parquet").height == 2
 
 

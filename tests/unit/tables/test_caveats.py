@@ -42,8 +42,9 @@ def test_hidden_rows_are_counted(tmp_path: Path, workbook: Workbook) -> None:
 def test_formulas_are_counted(tmp_path: Path, workbook: Workbook) -> None:
     workbook.active["A3"] = "=1+1"
     workbook.active["C2"] = '=IF(A2>0,"<f>","")'
-    (warning,) = said(tmp_path / "a.xlsx", workbook)
-    assert warning.startswith("2 cells of sheet 'Sheet' are formulas")
+    formulas, unsaved = said(tmp_path / "a.xlsx", workbook)
+    assert formulas.startswith("2 cells of sheet 'Sheet' are formulas")
+    assert unsaved.startswith("2 formulas of sheet 'Sheet' were saved without a value")
 
 
 def test_errors_are_counted_and_a_column_without_cells_is_nothing_to_tell(

@@ -104,6 +104,20 @@ class TestCells:
         assert frame["b"].to_list() == [True, False, None]
 
     @pytest.mark.fault(22)
+    @pytest.mark.fault(23)
+    def test_truth_values_among_numbers_are_no_numbers(self, read) -> None:
+        rows = [["Job Title", "n", "m", "o"], ["nurse", 1, 0.5, 1], ["owner", True, False, 0]]
+        frame, _ = read(book(rows))
+        assert frame.rows() == [("nurse", "1", "0.5", 1), ("owner", "true", "false", 0)]
+
+    @pytest.mark.fault(23)
+    def test_numbers_among_texts_keep_their_digits(self, read) -> None:
+        values = ["n/a", 0.12345678901, 1e-12, 0.1, "007.1234567891", "0.1000000001", 5]
+        frame, _ = read(book([["Job Title", "x"], *(["nurse", value] for value in values)]))
+        assert frame["x"].to_list() == [
+            *("n/a", "0.12345678901", "1e-12", "0.1", "007.1234567891", "0.1000000001", "5"),
+        ]
+
     def test_a_column_of_mixed_kinds_is_text_and_loses_none(self, read) -> None:
         mixed = ["nurse", 5, 2.5, True, "n/a", dt.datetime(2024, 2, 29, 13, 45)]  # noqa: DTZ001
         frame, _ = read(book([["Job Title"], *([cell] for cell in mixed)]))
@@ -235,10 +249,11 @@ class TestOtherFormats:
     def test_an_open_document_spreadsheet_is_read(self, tmp_path: Path) -> None:
         text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
         number = '<table:table-cell office:value-type="float" office:value="{}"/>'
+        true = '<table:table-cell office:value-type="boolean" office:boolean-value="true"/>'
         rows = [
-            [text.format("id"), text.format("Job Title")],
-            [text.format("007"), text.format("nurse")],
-            [number.format("8"), "<table:table-cell/>"],
+            [text.format("id"), text.format("Job Title"), text.format("n")],
+            [text.format("007"), text.format("nurse"), number.format("3")],
+            [number.format("8"), "<table:table-cell/>", true],
         ]
         table = "".join(f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
         names = "".join(
@@ -262,7 +277,7 @@ class TestOtherFormats:
                 f'manifest:media-type="{kind}"/></manifest:manifest>',
             )
         convert(Request(source=str(source), target=str(target), sheet=None, title_column=None))
-        assert pl.read_ipc(target).rows() == [("007", "nurse"), ("8", None)]
+        assert pl.read_ipc(target).rows() == [("007", "nurse", "3"), ("8", None, "true")]
 
     @pytest.mark.parametrize("ending", workbooks.WRITERS)
     def test_the_older_formats_of_excel_are_read(self, tmp_path: Path, ending: str) -> None:
@@ -281,6 +296,16 @@ class TestOtherFormats:
         )
         assert (found.name, found.headers) == ("People", people[0])
         assert pl.read_ipc(target).rows() == [tuple(row) for row in people[1:]]
+
+    @pytest.mark.parametrize("ending", workbooks.WRITERS)
+    def test_truth_values_among_numbers_are_no_numbers_there(
+        self, tmp_path: Path, ending: str
+    ) -> None:
+        source, target = tmp_path / f"book{ending}", tmp_path / "sheet.arrow"
+        rows = [["Job Title", "n"], ["nurse", 3.0], ["owner", True]]
+        source.write_bytes(workbooks.WRITERS[ending]({"People": rows}, hidden=""))
+        convert(Request(source=str(source), target=str(target)))
+        assert pl.read_ipc(target)["n"].to_list() == ["3", "true"]
 
     @pytest.mark.parametrize("ending", [".xls", ".xlsb", ".ods"])
     def test_a_workbook_under_another_format_s_name_is_an_input_error(

@@ -199,11 +199,18 @@ def test_hidden_rows_formulas_errors_and_long_numbers_are_counted_whatever_the_p
         '<row r="3" hidden="0"><c r="A3"><v>:f &lt;f&gt; hidden="1"</v></c></row>'
         '<row r="4"><c r="A4"><v>1234567890123456</v></c><c r="B4"><v>123456789012345</v></c>'
         '<c r="C4" s="1"><f>A4</f><v>-1.2345678901234567E+19</v></c>'
-        '<c r="E4"><v>6.02E+23</v></c></row>'
-        '<row r="5"><c r="A5" s="1" t="e"><v>#N/A</v></c><c r="B5"><v>t="e"</v></c></row>'
+        '<c r="E4"><v>6.02E+23</v></c><c r="F4"><f>A1</f><v></v></c><c r="G4"><f>A1</f><v/></c></row>'
+        '<row r="5"><c r="A5" s="1" t="e"><v>#N/A</v></c><c r="B5"><v>t="e"</v></c>'
+        '<c t="b" r="C5"><v>1</v></c></row>'
     )
     for tag in ("row", "c", "f", "v"):
         rows = re.sub(rf"(</?){tag}\b", rf"\1{prefix}{tag}", rows)
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
         archive.writestr("sheet.xml", f"<{prefix}sheetData>{rows}</{prefix}sheetData>")
-    assert caveats.counts(tmp_path / "a.xlsx", "sheet.xml") == (2, 3, 1, 2)
+    peeked = sheet_xml.Preview(
+        part="sheet.xml", visible=True, rows=[], first_column=0, exact=frozenset()
+    )
+    found = caveats.counts(tmp_path / "a.xlsx", peeked)
+    assert found == caveats.Counts(
+        hidden_rows=2, formulas=5, unsaved=4, errors=1, long_numbers=2, truth_values=1
+    )
