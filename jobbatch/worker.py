@@ -20,7 +20,7 @@ import polars as pl
 from polars import selectors as cs
 
 from jobbatch import child, provenance
-from jobbatch.errors import EmptyInputError, InputError, OutputError
+from jobbatch.errors import EmptyInputError, InputError, OutputError, TitleColumnError
 from jobbatch.labeller import CONTEXT, TITLE, Labeller, Progress
 from jobbatch.lookup import with_answers
 from jobbatch.model import OpenOptions, TitleModel
@@ -153,6 +153,8 @@ def _counted(
             .collect()
         )
         _check_output(settings, table, labeller, int(counted[_ROWS].sum()))
+    except TitleColumnError as error:
+        raise TitleColumnError(". ".join([str(error), *table.warnings])) from error
     except READ_ERRORS as error:
         raise InputError(f"{settings.input} cannot be read: {first_line(error)}") from error
     return texts, counted

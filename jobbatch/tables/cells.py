@@ -23,6 +23,7 @@ _EXACT_INTEGERS = 10**15
 """Whole numbers from here on lose digits in a spreadsheet's decimals, so they are kept as text."""
 _EXACT_DIGITS = 15
 _FIRST_DAY = dt.date(1900, 1, 1)
+_LAST_YEAR = 9_999
 _LEAP_DAY = dt.date(1900, 3, 1)
 """Lotus 1-2-3 took 1900 for a leap year, and spreadsheets count days as it did."""
 _EPOCH = 25_569
@@ -107,7 +108,7 @@ def _date(value: pl.Expr, dtype: pl.DataType, styles: Mapping[Style, int]) -> _N
     fits = None
     if style in ("day", "moment"):
         days = days + pl.when(value < _LEAP_DAY).then(_EPOCH - 1).otherwise(_EPOCH)
-        fits = value >= _FIRST_DAY
+        fits = (value >= _FIRST_DAY) & (value.dt.year() <= _LAST_YEAR)
     return _Number(days.cast(pl.String), f' s="{styles[style]}"', fits)
 
 

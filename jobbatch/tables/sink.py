@@ -133,7 +133,9 @@ def _neutral(text: pl.Expr) -> pl.Expr:
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
-    return frame.with_columns(cs.by_dtype(pl.List(pl.String)).list.join(LIST_SEPARATOR))
+    # An item that is null keeps its place.
+    items = cs.by_dtype(pl.List(pl.String)).list.eval(pl.element().fill_null(""))
+    return frame.with_columns(items.list.join(LIST_SEPARATOR))
 
 
 def _write_delimited(
@@ -144,7 +146,7 @@ def _write_delimited(
     csv.writer(line, delimiter=separator, lineterminator="\r\n").writerow(headers)
     with path.open("wb") as file:
         file.write(line.getvalue().removesuffix("\r\n").encode() + b"\n")
-        texts = frame.with_columns(cs.duration().dt.to_string("iso"), cs.time().cast(pl.String))
+        texts = frame.with_columns(cs.duration().dt.to_string("iso"), cs.time().dt.to_string("iso"))
         texts.sink_csv(file, include_header=False, separator=separator)
 
 

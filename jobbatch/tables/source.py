@@ -6,10 +6,7 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 
 from __future__ import annotations
 
-import codecs
-import glob
 import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from jobbatch.tables import formats
 from jobbatch.tables.archive import MAX_UNZIPPED
 from jobbatch.tables.convert import Request, Sheet
 from jobbatch.tables.delimited import open_text, plainly_named
+from jobbatch.tables.json_lines import open_lines
 from jobbatch.tables.publish import is_full
 
 READ_TIMEOUT_SECONDS = 3_600.0
@@ -116,33 +114,23 @@ def open_table(
                 n_bad=text.n_bad,
                 warnings=text.warnings,
             )
-        return _scan(plainly_named(path, workspace), ending, workspace)
+        named = plainly_named(path, workspace)
+        if ending in formats.JSON_LINES:
+            frame, warnings = open_lines(named, workspace, path)
+        else:
+            frame, warnings = _scan(named, ending), []
+        headers = tuple(frame.collect_schema().names())
+        return Table(frame=frame, headers=headers, warnings=tuple(warnings))
     except READ_ERRORS as error:
         if is_full(error):
             raise WriteError(f"{workspace} is full: free some space, or set TMPDIR") from error
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
 
 
-def _scan(path: Path, ending: str, workspace: Path) -> Table:
+def _scan(path: Path, ending: str) -> pl.LazyFrame:
     if ending == ".parquet":
-        frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-    elif ending in formats.JSON_LINES:
-        lines = _without_mark(path, workspace)
-        frame = pl.scan_ndjson(glob.escape(str(lines)), infer_schema_length=None)
-    else:
-        frame = pl.scan_ipc(path, glob=False, hive_partitioning=False)
-    return Table(frame=frame, headers=tuple(frame.collect_schema().names()))
-
-
-def _without_mark(path: Path, workspace: Path) -> Path:
-    """Return the file, or a copy without its byte order mark, which JSON does not know."""
-    with path.open("rb") as file:
-        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-            return path
-        copy = workspace / "unmarked.jsonl"
-        with copy.open("wb") as target:
-            shutil.copyfileobj(file, target, _BLOCK)
-    return copy
+        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    return pl.scan_ipc(path, glob=False, hive_partitioning=False)
 
 
 def _open_spreadsheet(

@@ -71,6 +71,19 @@ def test_a_header_that_may_be_a_title_is_told(command: Command) -> None:
     assert warnings_of("out.csv") == []
 
 
+@pytest.mark.fault(20)
+def test_where_no_title_column_is_found_hidden_sheets_are_named(command: Command) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["id"])
+    book.create_sheet("people").append(["Job Title"])
+    book["people"].sheet_state = "hidden"
+    book.save("people.xlsx")
+    ran = command("label", "people.xlsx", "out.parquet")
+    assert ran.code == 13
+    assert "no column looks like job titles" in ran.err
+    assert ran.err.endswith("1 hidden sheets were passed over: 'people'; --sheet takes one\n")
+
+
 def test_numbers_that_the_output_cannot_hold_are_counted(command: Command) -> None:
     values = [float("nan"), 0.5, float("inf")]
     pl.DataFrame({"title": ["nurse"] * 3, "x": values}).write_parquet("people.parquet")

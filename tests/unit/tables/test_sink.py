@@ -76,6 +76,15 @@ class TestWriting:
         row = {"time": dt.time(13, 45), "span": dt.timedelta(hours=30), "day": dt.date(2024, 2, 29)}
         text = write(pl.DataFrame([row]), tmp_path / "a.csv").read_text()
         assert text == "time,span,day\n13:45:00,P1DT6H,2024-02-29\n"
+        fraction = pl.DataFrame({"time": [dt.time(13, 45, 1, 500_000)]})
+        assert write(fraction, tmp_path / "a.csv").read_text() == "time\n13:45:01.500\n"
+
+    @pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+    def test_items_without_a_value_keep_their_place(self, tmp_path: Path, ending: str) -> None:
+        frame = pl.DataFrame({"l": [["a", None, "b"], ["c"], [None, "d"]]})
+        path = write(frame, tmp_path / f"a{ending}")
+        read = pl.read_csv(path) if ending == ".csv" else pl.read_excel(path)
+        assert read["l"].to_list() == ["a; ; b", "c", "; d"]
 
     def test_json_lines_keep_lists_and_letters(self, tmp_path: Path) -> None:
         frame = TABLE.with_columns(note=pl.lit("Müller 🙂"))

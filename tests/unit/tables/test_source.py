@@ -459,6 +459,33 @@ class TestEncodings:
 
 
 class TestJsonLines:
+    @pytest.mark.parametrize(
+        ("content", "fault"),
+        [
+            ("", "a.jsonl is empty"),
+            ("\n \n", "a.jsonl is empty"),
+            ('{"a": 1}\n{"a":\n', "line 2 is not JSON"),
+            ('{"a": 1}\n\n7\n', "line 3 is not an object"),
+            ('[{"a": 1},\n{"a": 2}]\n', r"line 1 is not JSON .*: an array is none of JSON lines"),
+            ('[{"a": 1}]\n', "line 1 is not an object"),
+            ('{"a": ' + "[" * 100_000 + "\n", "line 1 is not JSON"),
+        ],
+        ids=["empty", "blank", "cut", "number", "array", "array in a line", "deep"],
+    )
+    def test_what_cannot_be_read_is_told_by_its_line(self, opened, content, fault) -> None:
+        with pytest.raises(InputError, match=fault):
+            opened("a.jsonl", content)
+
+    def test_values_that_no_type_can_hold_are_text_which_is_told(self, opened) -> None:
+        rows_ = ['{"a": true, "b": 9007199254740993, "c": 1}', '{"a": 1, "b": 1.5, "c": 2.5}']
+        table = opened("a.jsonl", "\n".join(rows_))
+        assert rows(table) == [("true", "9007199254740993", 1.0), ("1", "1.5", 2.5)]
+        assert table.warnings[0].startswith("the columns 'a', 'b' hold values that no one type")
+        table = opened("a.jsonl", "\n".join(row.replace("true", "2") for row in rows_))
+        assert rows(table) == [(2, "9007199254740993", 1.0), (1, "1.5", 2.5)]
+        assert table.warnings[0].startswith("the columns 'b' hold values that no one type")
+        assert opened("a.jsonl", '{"a": 1}\n{"a": 1.5}\n').warnings == ()
+
     def test_numbers_texts_and_missing_fields_come_as_they_are(self, opened) -> None:
         content = (
             '{"id": "007", "n": 12345678901234567890123}\n\n{"id": "n/a", "x": "2024-02-29"}\n'
