@@ -146,6 +146,12 @@ def _counted(
             where=str(settings.input),
             others=context,
         )
+        dtype = table.frame.collect_schema()[title]
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):
+            raise TitleColumnError(
+                f"{settings.input}: the title column {title!r} holds {dtype}, which is no text. "
+                "Choose another with --title-column"
+            )
         texts = _texts(title, context)
         counted = (
             table.frame.group_by(text.alias(name) for name, text in texts.items())

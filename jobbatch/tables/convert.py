@@ -31,6 +31,7 @@ from jobbatch.errors import (
 )
 from jobbatch.tables import caveats, mixed_columns, protected, sheet_xml
 from jobbatch.tables.archive import MAX_UNZIPPED, check_archive
+from jobbatch.tables.caveats import Counts
 from jobbatch.tables.fallback import FallbackBook
 from jobbatch.tables.header_row import PREVIEW_ROWS, clean_headers, find_header_row
 from jobbatch.tables.mixed_columns import Kind
@@ -184,12 +185,13 @@ class _Book:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """The rows of a sheet, the cells above them and the index of these."""
+    """The rows of a sheet, the cells above them, the index of these, and of the first column if known."""
 
     name: str
     frame: pl.DataFrame
     header: Sequence[str | None]
     header_row: int
+    first_column: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -203,15 +205,35 @@ def _parsed(path: Path, request: Request) -> _Found:
     if found is None:
         raise InputError(f"{request.source}: sheet {name!r} is empty")
     counts = counting.result()
-    if counts is None or counts.truth_values:
-        again = partial(book.rows, name, found.header_row, found.frame.columns)
-        found = replace(found, frame=mixed_columns.with_truth_values(found.frame, again))
+    found, n_seen = _with_rare_cells(book, found, counts)
     said = (
         caveats.of_numbers(found.frame, found.header)
         if counts is None
-        else caveats.of_counts(counts, name)
+        else caveats.of_counts(counts._replace(errors=counts.errors - n_seen), name)
     )
     return replace(found, warnings=(*passed_over, *said))
+
+
+def _with_rare_cells(book: _Book, found: _Found, counts: Counts | None) -> tuple[_Found, int]:
+    """Return the rows with truth values and errors, where there are any, and how many of the latter."""
+    frame, n_seen = found.frame, 0
+    peeked = book.peeked.get(found.name)
+    if (
+        counts is not None
+        and counts.errors
+        and peeked is not None
+        and found.first_column is not None
+    ):
+        first_row = found.header_row + 2
+        cells = (
+            (row - first_row, column - found.first_column, text)
+            for row, column, text in sheet_xml.error_cells(book.path, peeked.part)
+        )
+        frame, n_seen = mixed_columns.with_errors(frame, cells)
+    if counts is None or counts.truth_values:
+        again = partial(book.rows, found.name, found.header_row, frame.columns)
+        frame = mixed_columns.with_truth_values(frame, again)
+    return replace(found, frame=frame), n_seen
 
 
 def _read_slowly(path: Path, request: Request, refused: InputError) -> _Found:
@@ -274,7 +296,10 @@ def _below(
     )
     frame = mixed_columns.with_days_and_times(frame, again)
     frame = mixed_columns.with_all_digits(frame, again)
-    return _Found(name=name, frame=frame, header=header, header_row=header_row)
+    first_column = None if peeked is None else peeked.first_column
+    return _Found(
+        name=name, frame=frame, header=header, header_row=header_row, first_column=first_column
+    )
 
 
 def _holding_text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import fastexcel
@@ -54,6 +54,30 @@ def with_truth_values(frame: pl.DataFrame, again: Again) -> pl.DataFrame:
         return frame
     text = again(doubtful, "string")
     return frame.with_columns(c for c in text.select(doubtful) if c.is_in(["true", "false"]).any())
+
+
+def with_errors(
+    frame: pl.DataFrame, cells: Iterable[tuple[int, int, str]]
+) -> tuple[pl.DataFrame, int]:
+    """Return the rows with errors among texts as they are seen, and how many: the parser makes null of them.
+
+    Args:
+        frame: what the parser made of the rows.
+        cells: row and column of each error in it, and its text.
+    """
+    n_seen = 0
+    by_column: dict[int, dict[int, str]] = {}
+    for row, column, text in cells:
+        by_column.setdefault(column, {})[row] = text
+    for column, errors in by_column.items():
+        if 0 <= column < frame.width and frame.dtypes[column] == pl.String:
+            values = frame.to_series(column).to_list()
+            for row, text in errors.items():
+                if 0 <= row < len(values) and values[row] is None:
+                    values[row] = text
+                    n_seen += 1
+            frame = frame.with_columns(pl.Series(frame.columns[column], values, pl.String))
+    return frame, n_seen
 
 
 def with_all_digits(frame: pl.DataFrame, again: Again) -> pl.DataFrame:

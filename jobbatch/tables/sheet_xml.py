@@ -96,6 +96,20 @@ def columns_with_text(path: Path, part: str, columns: Collection[int], below: in
     return found
 
 
+def error_cells(path: Path, part: str) -> list[tuple[int, int, str]]:
+    """Return the cells that hold errors, such as #N/A: row, the first being 1, column, A being 0, text."""
+    cell = re.compile(
+        rb'<(?:\w+:)?c(?=\s)(?=[^>]*\st="e")[^>]*\sr="([A-Z]{1,3})([0-9]{1,7})"[^>]*>'
+        rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)<"
+    )
+    with zipfile.ZipFile(path) as archive:
+        return [
+            (int(row), _column_index(letters.decode()), text.decode(errors="replace"))
+            for block in blocks(archive, part)
+            for letters, row, text in cell.findall(block)
+        ]
+
+
 def column_letters(index: int) -> str:
     """Return the name of a column counted from 0: A, B, ... Z, AA."""
     letters = ""

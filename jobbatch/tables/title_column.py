@@ -64,6 +64,8 @@ def header_worth(header: str) -> float:
     words = normalise_header(header)
     if words in _EXACT:
         return 2.0
+    if "=" in header:  # a filter, as above a report
+        return 0.0
     return 1.0 if _WITHIN.search(words) else 0.0
 
 

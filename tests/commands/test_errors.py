@@ -154,6 +154,12 @@ MISTAKES = {
     "a title column that is not there": Mistake(
         13, "there is no such column", ("people.csv", OUT, "--title-column", "Beruf")
     ),
+    "a title column of lists": Mistake(
+        13,
+        "the title column 'title' holds List(String), which is no text",
+        ("people.jsonl", OUT),
+        raw("people.jsonl", b'{"title": ["nurse"]}\n'),
+    ),
     "a sheet that is not there": Mistake(
         13,
         "there is no sheet 'B'. Sheets: Sheet1",

@@ -71,13 +71,24 @@ def test_an_error_that_the_fast_parser_does_not_know_is_read_as_it_stands(
     assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#SPILL!", "3"]
 
 
-def test_an_error_for_which_the_parser_finds_no_kind_is_counted_as_any(
+def test_an_error_for_which_the_parser_finds_no_kind_is_seen(
     tmp_path: Path, workbook: Workbook
 ) -> None:
     workbook.active["A3"] = "#NAME?"
-    (warning,) = said(tmp_path / "a.xlsx", workbook)
-    assert warning.startswith("1 cells of sheet 'Sheet' hold errors")
-    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", None, "3"]
+    assert said(tmp_path / "a.xlsx", workbook) == []
+    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == ["1", "#NAME?", "3"]
+
+
+@pytest.mark.fault(22)
+def test_errors_among_texts_are_seen_and_others_counted(tmp_path: Path) -> None:
+    made = openpyxl.Workbook()
+    rows = [["report"], [], ["", "id", "Job Title"], [], ["", 1, "#N/A"], ["", "#DIV/0!", "=1/0"]]
+    for row in (*rows, ["", 3, "nurse"], ["", 4, "#REF!"]):
+        made.active.append(row)
+    *_, errors = said(tmp_path / "a.xlsx", made)
+    assert errors.startswith("1 cells of sheet 'Sheet' hold errors")
+    read = pl.read_ipc(tmp_path / "a.arrow").select("id", "Job Title").rows()
+    assert read == [(None, None), (1, "#N/A"), (None, None), (3, "nurse"), (4, "#REF!")]
 
 
 def test_hidden_sheets_that_were_passed_over_are_named(tmp_path: Path, workbook: Workbook) -> None:

@@ -22,6 +22,7 @@ cells = st.none() | st.sampled_from(["", " ", "a", "a_2", "a ", "column_1"]) | s
         ([["Title overview", None, None], ["id", "Job Title", "x"], ["1", "a", "b"]], 1),
         ([["id", "what"], ["1", "nurse"]], 0),
         ([["made by me", None, None, None], ["a", "b", "c", "d"], ["1", "2", "3", "4"]], 1),
+        ([["Filter", "Position = all"], ["Name", "Post", "Job Title"], ["Al", "x", "Cook"]], 1),
         ([["Job Title"], ["nurse"]], 0),
         ([["id", "name"], ["1", "Position"]], 0),
         ([["Name", "Employee Title", "Unit"], ["Al", "Cook", "Mess"], ["Cy", "Pilot", "Cargo"]], 0),
