@@ -78,7 +78,7 @@ def sparse_middle(path: Path) -> Path:
     return workbook(path, [HEADER, '<row r="1048576"><c r="HR1048576"><v>1</v></c></row>'])
 
 
-def _ods(path: Path | io.BytesIO, rows: str) -> None:
+def ods(path: Path | io.BytesIO, rows: str) -> None:
     """Write an .ods with one sheet of these rows."""
     names = "".join(
         f' xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{short}:1.0"'
@@ -106,7 +106,7 @@ _ODS_CELL = '<table:table-cell {} office:value-type="string"><text:p>{}</text:p>
 
 def repeated(path: Path) -> Path:
     """Write an .ods with one cell that is to be repeated 17 thousand million times."""
-    _ods(
+    ods(
         path,
         "<table:table-row>" + _ODS_CELL.format("", "Job Title") + "</table:table-row>"
         '<table:table-row table:number-rows-repeated="1048576">'
@@ -138,7 +138,7 @@ def table(ending: str, rows: int = 120) -> bytes:
     elif ending == ".ods":
         cells = [("title", "n"), *frame.select("title", "n").iter_rows()]
         lines = ("".join(_ODS_CELL.format("", cell or "") for cell in row) for row in cells)
-        _ods(made, "".join(f"<table:table-row>{line}</table:table-row>" for line in lines))
+        ods(made, "".join(f"<table:table-row>{line}</table:table-row>" for line in lines))
     elif ending in workbooks.WRITERS:
         plain = frame.drop("tags")
         return workbooks.WRITERS[ending]({"S": [plain.columns, *plain.iter_rows()]})

@@ -26,6 +26,10 @@ _UNSAVED = re.compile(
 _PREFIXED_FORMULA = re.compile(rb"<\w+:f[\s/>]")
 
 
+_ODS_SPAN = re.compile(
+    rb'office:time-value="(?:-|P[0-9]*[1-9][0-9]*D|PT0*(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,})H)'
+)
+_ODS_BREAK = re.compile(rb"<text:(?:line-break|tab)[\s/>]")
 _LONG = rb"(?:[0-9]{16,21}|[0-9](?:\.[0-9]+)?[eE]\+?(?:1[5-9]|20))<"
 _LONG_VALUE = re.compile(rb"v>-?" + _LONG)  # no tag that ends has digits behind it
 _LONG_TEXT = re.compile(
@@ -108,6 +112,26 @@ def of_counts(found: Counts, name: str) -> list[str]:
         )
     if numbers:
         said.append(_lost(numbers, f"sheet {name!r}"))
+    return said
+
+
+def of_ods(path: Path) -> list[str]:
+    """Return what to say of what the parser does not read in an .ods, which it has read, in any sheet."""
+    times = breaks = 0
+    with zipfile.ZipFile(path) as archive:
+        for block in blocks(archive, "content.xml"):
+            times += len(_ODS_SPAN.findall(block))
+            breaks += len(_ODS_BREAK.findall(block))
+    said = []
+    if times:
+        said.append(
+            f"{times:,} times of the workbook are negative or have 24 hours or more: they are empty "
+            "here. Save it as .xlsx"
+        )
+    if breaks:
+        said.append(
+            f"{breaks:,} line breaks and tabs within cells of the workbook are lost. Save it as .xlsx"
+        )
     return said
 
 

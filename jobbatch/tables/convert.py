@@ -211,6 +211,8 @@ def _parsed(path: Path, request: Request) -> _Found:
         if counts is None
         else caveats.of_counts(counts._replace(errors=counts.errors - n_seen), name)
     )
+    if path.suffix.lower() == ".ods":
+        said += caveats.of_ods(path)
     return replace(found, warnings=(*passed_over, *said))
 
 

@@ -130,3 +130,23 @@ def test_a_text_of_many_digits_has_lost_none(tmp_path: Path) -> None:
     found = convert(Request(source=str(path), target=str(tmp_path / "a.arrow")))
     assert len(found.warnings) == 1
     assert "formulas" in found.warnings[0]
+
+
+@pytest.mark.fault(23)
+def test_what_an_open_document_spreadsheet_loses_is_counted(tmp_path: Path) -> None:
+    time = '<table:table-cell office:value-type="time" office:time-value="{}"><text:p/></table:table-cell>'
+    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    rows = [
+        [text.format("Job Title"), text.format("hours")],
+        [text.format("head<text:line-break/>of<text:tab/>it"), time.format("PT30H05M00S")],
+        [text.format("nurse"), time.format("-PT01H00M00S")],
+        [text.format("owner"), time.format("PT23H59M59S")],
+    ]
+    hostile.ods(
+        tmp_path / "a.ods", "".join(f"<table:table-row>{a}{b}</table:table-row>" for a, b in rows)
+    )
+    found = convert(Request(source=str(tmp_path / "a.ods"), target=str(tmp_path / "a.arrow")))
+    assert [warning.split(" of ")[0] for warning in found.warnings] == [
+        *("2 times", "2 line breaks and tabs within cells"),
+    ]
+    assert pl.read_ipc(tmp_path / "a.arrow")["hours"].null_count() == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from openpyxl.workbook import Workbook
 from jobbatch import child
 from jobbatch.errors import InputError, TitleColumnError, WriteError
 from jobbatch.tables.convert import Request, Sheet, convert
-from tests import workbooks
+from tests import hostile, workbooks
 from tests.workbooks import Row
 
 
@@ -255,27 +254,10 @@ class TestOtherFormats:
             [text.format("007"), text.format("nurse"), number.format("3")],
             [number.format("8"), "<table:table-cell/>", true],
         ]
-        table = "".join(f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
-        names = "".join(
-            f' xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{short}:1.0"'
-            for short in ("office", "table", "text")
-        )
-        content = (
-            f"<office:document-content{names}><office:body><office:spreadsheet>"
-            f'<table:table table:name="A">{table}</table:table>'
-            "</office:spreadsheet></office:body></office:document-content>"
-        )
-        kind = "application/vnd.oasis.opendocument.spreadsheet"
         source, target = tmp_path / "book.ods", tmp_path / "sheet.arrow"
-        with zipfile.ZipFile(source, "w") as archive:
-            archive.writestr("mimetype", kind)
-            archive.writestr("content.xml", content)
-            archive.writestr(
-                "META-INF/manifest.xml",
-                '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:'
-                f'manifest:1.0"><manifest:file-entry manifest:full-path="/" '
-                f'manifest:media-type="{kind}"/></manifest:manifest>',
-            )
+        hostile.ods(
+            source, "".join(f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
+        )
         convert(Request(source=str(source), target=str(target), sheet=None, title_column=None))
         assert pl.read_ipc(target).rows() == [("007", "nurse", "3"), ("8", None, "true")]
 
