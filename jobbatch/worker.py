@@ -114,6 +114,8 @@ def label_table(
 def main() -> None:
     """Answer the request of standard input: a labelled table."""
     os.environ.setdefault("POLARS_HOT_TABLE_SIZE", str(_GROUPS_AT_HAND))
+    # Times of zones that are no more than an offset are refused otherwise.
+    os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
     child.serve(_answer)
 
 

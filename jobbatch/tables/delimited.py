@@ -227,12 +227,27 @@ def _with_line_feeds(text: Path, workspace: Path) -> Path:
     return copy
 
 
+def _shown_encoding(start: bytes) -> str | None:
+    """Return the encoding that a file's first four bytes show; none: not one of two or four bytes a letter."""
+    if start in {codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE}:
+        return "utf-32"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    match [byte == 0 for byte in start]:
+        case [False, True, False, True]:
+            return "utf-16-le"
+        case [True, False, True, False]:
+            return "utf-16-be"
+        case _:
+            return None
+
+
 def _as_utf8(path: Path, workspace: Path, encoding: str | None) -> Path:
     """Return the file itself if it is UTF-8, else a copy that is."""
     with path.open("rb") as file:
         start = file.read(4)
-    if encoding is None and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
+    if encoding is None:
+        encoding = _shown_encoding(start)
     found = codec(encoding)
     decoder = found.incrementaldecoder("strict")
     copy = workspace / "utf8.csv"

@@ -20,6 +20,7 @@ Rows = list[tuple[str | None, ...]]
 _BLOCK = 1 << 15
 _LONGEST = 1 << 24
 """Bytes of a part that are looked at; a sheet whose first rows are longer is left to fastexcel."""
+_ZERO_FILLED = re.compile(r"00[0\- \\\"/.()]*(?:;.*)?")
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]+)")
 
 
@@ -94,6 +95,21 @@ def columns_with_text(path: Path, part: str, columns: Collection[int], below: in
             if len(found) == len(letters):
                 break
     return found
+
+
+def zero_filled_styles(archive: zipfile.ZipFile) -> list[int]:
+    """Return the cell styles that show whole numbers with leading zeros, as `00000` does postcodes."""
+    try:
+        root = _small(archive, "xl/styles.xml")
+    except (_Unexpected, ET.ParseError, KeyError):
+        return []  # the workbook has none, or odd ones
+    formats = {
+        element.get("numFmtId")
+        for element in root.iter()
+        if _name(element) == "numFmt" and _ZERO_FILLED.fullmatch(element.get("formatCode", ""))
+    }
+    styles = next((e for e in root if _name(e) == "cellXfs"), ())
+    return [i for i, style in enumerate(styles) if style.get("numFmtId") in formats]
 
 
 def error_cells(path: Path, part: str) -> list[tuple[int, int, str]]:

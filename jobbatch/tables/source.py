@@ -7,10 +7,12 @@ scanned where it is. CSV is read as text, so that what is written is what was re
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
+from polars import selectors as cs
 
 from jobbatch import child, paths
 from jobbatch.errors import InputError, WriteError
@@ -28,6 +30,9 @@ _SLOWEST_BYTES_PER_SECOND = 10_000
 READ_ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What reading a damaged file may raise; a panic of Polars' Rust code is no `Exception`."""
 _BLOCK = 1 << 20
+_ARROW_STREAM = b"\xff" * 4
+"""How Arrow's stream begins, which has no table of contents to scan by."""
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d")
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = b"PK\x03\x04"
 
@@ -118,7 +123,7 @@ def open_table(
         if ending in formats.JSON_LINES:
             frame, warnings = open_lines(named, workspace, path)
         else:
-            frame, warnings = _scan(named, ending), []
+            frame, warnings = _in_known_zones(_scan(named, ending))
         headers = tuple(frame.collect_schema().names())
         return Table(frame=frame, headers=headers, warnings=tuple(warnings))
     except READ_ERRORS as error:
@@ -130,7 +135,24 @@ def open_table(
 def _scan(path: Path, ending: str) -> pl.LazyFrame:
     if ending == ".parquet":
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    with path.open("rb") as file:
+        is_stream = file.read(len(_ARROW_STREAM)) == _ARROW_STREAM
+    if is_stream:
+        return pl.read_ipc_stream(path).lazy()
     return pl.scan_ipc(path, glob=False, hive_partitioning=False)
+
+
+def _in_known_zones(frame: pl.LazyFrame) -> tuple[pl.LazyFrame, list[str]]:
+    """Return the rows with times of zones that are no more than an offset as UTC, and what to say of them."""
+    offsets = [
+        name
+        for name, dtype in frame.collect_schema().items()
+        if isinstance(dtype, pl.Datetime) and _OFFSET.fullmatch(dtype.time_zone or "")
+    ]
+    if not offsets:
+        return frame, []
+    said = f"the times of {', '.join(map(repr, offsets))} are in UTC here: the same moments"
+    return frame.with_columns(cs.by_name(*offsets).dt.convert_time_zone("UTC")), [said]
 
 
 def _open_spreadsheet(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import openpyxl
@@ -82,6 +85,27 @@ def test_where_no_title_column_is_found_hidden_sheets_are_named(command: Command
     assert ran.code == 13
     assert "no column looks like job titles" in ran.err
     assert ran.err.endswith("1 hidden sheets were passed over: 'people'; --sheet takes one\n")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+def test_times_of_a_zone_that_is_an_offset_are_the_same_moments_in_utc(
+    command: Command, ending: str
+) -> None:
+    # Polars writes such zones only where it is told not to look at them.
+    write = (
+        "import datetime as dt, polars as pl;"
+        "at = pl.Series([dt.datetime(2020, 1, 1, 5, 30), None], dtype=pl.Datetime('us', '+05:30'));"
+        "frame = pl.DataFrame({'title': ['nurse', 'owner'], 'at': at});"
+        f"frame.{'write_parquet' if ending == '.parquet' else 'write_ipc'}('people{ending}')"
+    )
+    unchecked = os.environ | {"POLARS_IGNORE_TIMEZONE_PARSE_ERROR": "1"}
+    subprocess.run([sys.executable, "-c", write], env=unchecked, check=True)
+    assert command("label", f"people{ending}", "out.parquet").code == 0
+    at = pl.read_parquet("out.parquet")["at"]
+    assert at.dtype == pl.Datetime("us", "UTC")
+    assert warnings_of("out.parquet") == ["the times of 'at' are in UTC here: the same moments"]
+    assert command("label", f"people{ending}", "out.csv").code == 0
+    assert pl.read_csv("out.csv")["at"].null_count() == 1
 
 
 def test_numbers_that_the_output_cannot_hold_are_counted(command: Command) -> None:

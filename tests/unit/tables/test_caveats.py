@@ -120,6 +120,19 @@ def test_in_a_sheet_whose_xml_is_not_looked_at_they_are_counted_by_column(
 
 
 @pytest.mark.fault(23)
+def test_numbers_that_are_shown_with_leading_zeros_are_counted(
+    tmp_path: Path, workbook: Workbook
+) -> None:
+    formats = {"A2": "00000", "A3": "000-00-0000", "A4": "0.00", "B2": "00000", "C2": "00"}
+    for cell, number_format in formats.items():
+        workbook.active[cell].number_format = number_format
+    workbook.active["D2"], workbook.active["D2"].number_format = "=1", "0000"
+    *_, warning = said(tmp_path / "a.xlsx", workbook)
+    assert warning.startswith("2 numbers of sheet 'Sheet' are shown with leading zeros")
+    assert pl.read_ipc(tmp_path / "a.arrow")["id"].to_list() == [1, 2, 3]
+
+
+@pytest.mark.fault(23)
 def test_a_text_of_many_digits_has_lost_none(tmp_path: Path) -> None:
     rows = (
         '<row r="1"><c r="A1" t="inlineStr"><is><t>Job Title</t></is></c></row>'

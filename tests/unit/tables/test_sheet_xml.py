@@ -212,5 +212,11 @@ def test_hidden_rows_formulas_errors_and_long_numbers_are_counted_whatever_the_p
     )
     found = caveats.counts(tmp_path / "a.xlsx", peeked)
     assert found == caveats.Counts(
-        hidden_rows=2, formulas=5, unsaved=4, errors=1, long_numbers=2, truth_values=1
+        hidden_rows=2,
+        formulas=5,
+        unsaved=4,
+        errors=1,
+        long_numbers=2,
+        truth_values=1,
+        zero_filled=0,
     )

@@ -403,8 +403,15 @@ class TestEncodings:
             TEXT.encode("utf-16"),
             codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le"),
             codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+            TEXT.encode("utf-16-le"),
+            TEXT.encode("utf-16-be"),
+            TEXT.encode("utf-32"),
+            codecs.BOM_UTF32_BE + TEXT.encode("utf-32-be"),
         ],
-        ids=["utf-8", "utf-8 with BOM", "utf-16", "utf-16-le with BOM", "utf-16-be with BOM"],
+        ids=[
+            *("utf-8", "utf-8 with BOM", "utf-16", "utf-16-le with BOM", "utf-16-be with BOM"),
+            *("utf-16-le", "utf-16-be", "utf-32", "utf-32-be with BOM"),
+        ],
     )
     def test_an_encoding_that_shows_itself_needs_no_option(self, opened, content: bytes) -> None:
         table = opened("a.csv", content)
@@ -456,6 +463,15 @@ class TestEncodings:
     @pytest.mark.fault(25)
     def test_a_nul_byte_is_a_character_as_any(self, opened) -> None:
         assert rows(opened("a.csv", b"a,b\n1,x\0y\n")) == [("1", "x\0y")]
+
+
+def test_arrow_s_stream_is_read_as_its_file(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"Job Title": ["nurse", None], "n": [1, 2]})
+    frame.write_ipc_stream(tmp_path / "a.arrow")
+    assert opened_from(tmp_path / "a.arrow", tmp_path).frame.collect().equals(frame)
+    (tmp_path / "a.arrow").write_bytes((tmp_path / "a.arrow").read_bytes()[:100])
+    with pytest.raises(InputError, match=r"a\.arrow cannot be read"):
+        opened_from(tmp_path / "a.arrow", tmp_path)
 
 
 class TestJsonLines:
