@@ -104,7 +104,8 @@ def convert(request: Request) -> Sheet:
         problem = str(error).splitlines()[0]
         if "password" in problem.lower():
             raise PasswordError(protected.needed(source)) from error
-        refused = InputError(f"{source} cannot be read as a spreadsheet: {problem}")
+        mixed = ". Save it as .xlsx" if "column type" in problem else ""  # of .ods alone
+        refused = InputError(f"{source} cannot be read as a spreadsheet: {problem}{mixed}")
         if path.suffix.lower() not in _ZIPPED:
             raise refused from error
         found = _read_slowly(path, request, refused)

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from openpyxl.workbook import Workbook
 
+from jobbatch.errors import InputError
 from jobbatch.tables import sheet_xml
 from jobbatch.tables.convert import Request, convert
 from tests import hostile
@@ -145,20 +146,37 @@ def test_a_text_of_many_digits_has_lost_none(tmp_path: Path) -> None:
     assert "formulas" in found.warnings[0]
 
 
+ODS_TIME = (
+    '<table:table-cell office:value-type="time" office:time-value="{}"><text:p/></table:table-cell>'
+)
+ODS_TEXT = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+
+
+def ods(path: Path, rows: list[tuple[str, str]]) -> Path:
+    hostile.ods(path, "".join(f"<table:table-row>{a}{b}</table:table-row>" for a, b in rows))
+    return path
+
+
+@pytest.mark.fault(23)
+def test_times_among_texts_of_an_open_document_spreadsheet_are_refused_with_advice(
+    tmp_path: Path,
+) -> None:
+    cells = [ODS_TEXT.format("hours"), ODS_TIME.format("PT08H00M00S"), ODS_TEXT.format("none")]
+    path = ods(tmp_path / "a.ods", [(ODS_TEXT.format("Job Title"), cell) for cell in cells])
+    with pytest.raises(InputError, match=r"String, Duration.*\. Save it as \.xlsx$"):
+        convert(Request(source=str(path), target=str(tmp_path / "a.arrow")))
+
+
 @pytest.mark.fault(23)
 def test_what_an_open_document_spreadsheet_loses_is_counted(tmp_path: Path) -> None:
-    time = '<table:table-cell office:value-type="time" office:time-value="{}"><text:p/></table:table-cell>'
-    text = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
     rows = [
-        [text.format("Job Title"), text.format("hours")],
-        [text.format("head<text:line-break/>of<text:tab/>it"), time.format("PT30H05M00S")],
-        [text.format("nurse"), time.format("-PT01H00M00S")],
-        [text.format("owner"), time.format("PT23H59M59S")],
+        (ODS_TEXT.format("Job Title"), ODS_TEXT.format("hours")),
+        (ODS_TEXT.format("head<text:line-break/>of<text:tab/>it"), ODS_TIME.format("PT30H05M00S")),
+        (ODS_TEXT.format("nurse"), ODS_TIME.format("-PT01H00M00S")),
+        (ODS_TEXT.format("owner"), ODS_TIME.format("PT23H59M59S")),
     ]
-    hostile.ods(
-        tmp_path / "a.ods", "".join(f"<table:table-row>{a}{b}</table:table-row>" for a, b in rows)
-    )
-    found = convert(Request(source=str(tmp_path / "a.ods"), target=str(tmp_path / "a.arrow")))
+    path = ods(tmp_path / "a.ods", rows)
+    found = convert(Request(source=str(path), target=str(tmp_path / "a.arrow")))
     assert [warning.split(" of ")[0] for warning in found.warnings] == [
         *("2 times", "2 line breaks and tabs within cells"),
     ]
