@@ -47,7 +47,7 @@ def put_aside(text: Path, good: Path, bad: Path, header: Header) -> int:
     """
     n_bad = 0
     with (
-        text.open(encoding="utf-8-sig", newline="") as source,
+        text.open(encoding="utf-8-sig", newline="\n") as source,
         good.open("w", encoding="utf-8", newline="") as kept,
         bad.open("w", encoding="utf-8", newline="") as aside,
     ):
@@ -90,7 +90,7 @@ def short(text: Path, header: Header) -> Short:
     found = Short(0, 0)
     limit = csv.field_size_limit(sys.maxsize)  # what has been read needs none
     try:
-        with text.open(encoding="utf-8-sig", newline="") as file:
+        with text.open(encoding="utf-8-sig", newline="\n") as file:
             for n, row, _ in _rows(file, header.separator):
                 if n > header.last_line and 0 < len(row) < header.n_fields:
                     found = Short(found.number + 1, found.first or n)
@@ -113,11 +113,11 @@ def rewrite(text: Path, target: Path, header: Header) -> int:
     """
     dropped, before, unclosed = 0, 0, 0
     with (
-        text.open(encoding="utf-8-sig", newline="") as source,
+        text.open(encoding="utf-8-sig", newline="\n") as source,
         target.open("w", encoding="utf-8", newline="") as copy,
     ):
         writer = csv.writer(copy, delimiter=header.separator, lineterminator="\n")
-        for n, row, record in _rows(source, header.separator):
+        for n, row, record in _rows(source, header.separator, exact=True):
             if n > header.last_line:
                 if len(row) > header.n_fields:
                     raise csv.Error(
@@ -142,8 +142,15 @@ def _is_strict(record: list[str], separator: str) -> bool:
     return True
 
 
-def _rows(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str], list[str]]]:
-    """Yield the number of each row's last line, its fields and its lines.
+def _rows(
+    lines: Iterable[str], separator: str, *, exact: bool = False
+) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield the number of each row's last line, its fields and its lines, which end where they do for Polars.
+
+    Args:
+        lines: of the text.
+        separator: between the fields.
+        exact: whether the fields are wanted as they are, and not only their number.
 
     Raises:
         csv.Error: if a row cannot be read, naming the line.
@@ -153,7 +160,8 @@ def _rows(lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str]
     def read() -> Iterator[str]:
         for line in lines:
             record.append(line)
-            yield line
+            # A CR within a line is a character as any.
+            yield line if exact else line.rstrip("\r\n").replace("\r", " ") + "\n"
 
     rows = csv.reader(read(), delimiter=separator)
     try:

@@ -352,6 +352,17 @@ class TestDelimited:
         assert warning.startswith("quotes stand within fields: each line was read as a row of its")
         assert warning.endswith("; 1 lines lost quotes around parts of fields")
 
+    def test_a_carriage_return_within_a_line_ends_none(self, opened) -> None:
+        content = '"a\rx",b,c\r\n1,u\rv,"w"\r\n2,"s\rt",\r\n3\r\n'
+        table = opened("a.csv", content)
+        assert table.headers == ("a\rx", "b", "c")
+        assert rows(table) == [("1", "u\rv", "w"), ("2", "s\rt", None), ("3", None, None)]
+        assert table.warnings[0].startswith(
+            "1 lines have fewer fields than the header, the first is"
+        )
+        table = opened("a.csv", '"a\rx",b\n1,2"\n3,4\n')
+        assert rows(table) == [("1", '2"'), ("3", "4")]
+
     @given(
         st.lists(
             st.lists(st.text(' "a', max_size=4), min_size=2, max_size=2), min_size=1, max_size=6
