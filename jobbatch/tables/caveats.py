@@ -52,7 +52,7 @@ class Counts(NamedTuple):
         errors: cells that hold one, such as #N/A, which the parser takes for empty.
         long_numbers: cells with a number of more than 15 digits, which a spreadsheet rounds.
         truth_values: cells that hold one.
-        zero_filled: numbers that are shown with leading zeros.
+        zero_filled: numbers whose format fills them up with leading zeros.
     """
 
     hidden_rows: int
@@ -127,8 +127,8 @@ def of_counts(found: Counts, name: str) -> list[str]:
         said.append(_lost(numbers, f"sheet {name!r}"))
     if zeros:
         said.append(
-            f"{zeros:,} numbers of sheet {name!r} are shown with leading zeros, which are no part of "
-            "them: they are read without"
+            f"{zeros:,} numbers of sheet {name!r} have a format that fills them up with zeros, which are "
+            "no part of them: they are read without"
         )
     return said
 
