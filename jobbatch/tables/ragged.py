@@ -124,7 +124,7 @@ def rewrite(text: Path, target: Path, header: Header) -> int:
                         f"line {n} has {len(row)} fields, the header has {header.n_fields}. Mend "
                         "it, or put such lines aside with --bad-rows quarantine"
                     )
-                if n > before + 1:
+                if any("\n" in field for field in row):
                     unclosed = unclosed or before + 1
                 dropped += not _is_strict(record, header.separator)
                 writer.writerow(row)
@@ -161,7 +161,11 @@ def _rows(
         for line in lines:
             record.append(line)
             # A CR within a line is a character as any.
-            yield line if exact else line.rstrip("\r\n").replace("\r", " ") + "\n"
+            yield (
+                line
+                if exact and line.endswith("\n")
+                else line.rstrip("\r\n").replace("\r", " ") + "\n"
+            )
 
     rows = csv.reader(read(), delimiter=separator)
     try:
