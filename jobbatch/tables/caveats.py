@@ -13,7 +13,7 @@ import polars as pl
 from polars import selectors as cs
 
 from jobbatch.tables.header_row import clean_headers
-from jobbatch.tables.sheet_xml import Preview, blocks, zero_filled_styles
+from jobbatch.tables.sheet_xml import TO_VALUE, Preview, blocks, zero_filled_styles
 
 _HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row(?=\s)[^>]*\shidden="(?:1|true)"')
 _FORMULA = re.compile(rb"<f[\s/>]")
@@ -32,10 +32,7 @@ _ODS_SPAN = re.compile(
 _ODS_BREAK = re.compile(rb"<text:(?:line-break|tab)[\s/>]")
 _LONG = rb"(?:[0-9]{16,21}|[0-9](?:\.[0-9]+)?[eE]\+?(?:1[5-9]|20))<"
 _LONG_VALUE = re.compile(rb"v>-?" + _LONG)  # no tag that ends has digits behind it
-_LONG_TEXT = re.compile(
-    rb'<(?:\w+:)?c(?=\s)[^>]*\st="str"[^>]*>'
-    rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>-?" + _LONG
-)
+_LONG_TEXT = re.compile(rb'<(?:\w+:)?c(?=\s)[^>]*\st="str"[^>]*>' + TO_VALUE + rb"-?" + _LONG)
 """A formula's, which loses no digits."""
 _EXACT_BELOW = 10**15
 _LONGEST_NUMBER = 10**21
@@ -99,7 +96,7 @@ def _of_styles(styles: Sequence[int]) -> re.Pattern[bytes] | None:
     if not styles:
         return None
     either = b"|".join(str(style).encode() for style in styles)
-    number = rb'(?![^>]*\st="[^n])[^>]*>(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>[0-9]'
+    number = rb'(?![^>]*\st="[^n])[^>]*>' + TO_VALUE + rb"[0-9]"
     return re.compile(rb'<(?:\w+:)?c(?=\s)(?=[^>]*\ss="(?:%s)")' % either + number)
 
 

@@ -21,6 +21,8 @@ _BLOCK = 1 << 15
 _LONGEST = 1 << 24
 """Bytes of a part that are looked at; a sheet whose first rows are longer is left to fastexcel."""
 _ZERO_FILLED = re.compile(r"00[0\- \\\"/.()]*(?:;.*)?")
+TO_VALUE = rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>"
+"""What stands between the tag of a cell and its value: its formula, if it has one."""
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]+)")
 
 
@@ -116,7 +118,8 @@ def error_cells(path: Path, part: str) -> list[tuple[int, int, str]]:
     """Return the cells that hold errors, such as #N/A: row, the first being 1, column, A being 0, text."""
     cell = re.compile(
         rb'<(?:\w+:)?c(?=\s)(?=[^>]*\st="e")[^>]*\sr="([A-Z]{1,3})([0-9]{1,7})"[^>]*>'
-        rb"(?:<(?:\w+:)?f(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>))?<(?:\w+:)?v>([^<]*)<"
+        + TO_VALUE
+        + rb"([^<]*)<"
     )
     with zipfile.ZipFile(path) as archive:
         return [
